@@ -1,0 +1,438 @@
+//! RPC frames (Part 4, chapter 4): from bytes to a typed message in one pass.
+
+use crate::parse::{Deviation, Guesses, Parsed, Parser};
+use crate::scan::{PADDING, string_end};
+use crate::schema::Schema;
+use crate::sink::Sink;
+use crate::violation::{Rule, Violation};
+
+/// Longest message id, in characters (Part 4, 4.1.4).
+pub const MAX_ID_LENGTH: usize = 36;
+
+/// Message type number of a CALL.
+pub const CALL: i64 = 2;
+/// Message type number of a CALLRESULT.
+pub const CALL_RESULT: i64 = 3;
+/// Message type number of a CALLERROR.
+pub const CALL_ERROR: i64 = 4;
+/// Message type number of a CALLRESULTERROR (OCPP 2.1).
+pub const CALL_RESULT_ERROR: i64 = 5;
+/// Message type number of a SEND (OCPP 2.1).
+pub const SEND: i64 = 6;
+
+/// The CALL that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenCall<'a> {
+    /// Its message id.
+    pub id: &'a str,
+    /// Object type of its response.
+    pub response: u16,
+}
+
+/// A decoded frame.
+#[derive(Debug)]
+pub enum Frame<V> {
+    /// CALL or SEND.
+    Request {
+        /// Whether it is a SEND.
+        send: bool,
+        /// Message id.
+        id: V,
+        /// Index of the action.
+        action: usize,
+        /// The typed payload.
+        payload: V,
+    },
+    /// CALLRESULT.
+    Result {
+        /// Message id.
+        id: V,
+        /// The typed payload; `None` if no open call has this id.
+        payload: Option<V>,
+    },
+    /// CALLERROR or CALLRESULTERROR.
+    Error {
+        /// Whether it is a CALLRESULTERROR.
+        of_result: bool,
+        /// Message id.
+        id: V,
+        /// Error code as received.
+        code: V,
+        /// Description as received.
+        description: V,
+        /// Details, a JSON object.
+        details: V,
+    },
+    /// Anything that cannot be accepted.
+    Invalid(Invalid),
+}
+
+/// What is wrong with a frame, and what was readable of it.
+#[derive(Debug)]
+pub struct Invalid {
+    /// The message type number, if there is one.
+    pub message_type: Option<i64>,
+    /// The message id; `None` if it cannot be read.
+    pub id: Option<String>,
+    /// The action, if there is one.
+    pub action: Option<String>,
+    /// The broken rule and the place in the payload.
+    pub violation: Box<Violation>,
+}
+
+/// Reusable state for decoding the messages of one version.
+#[derive(Debug)]
+pub struct Decoder {
+    schema: &'static Schema,
+    guesses: Guesses,
+    padded: Vec<u8>,
+}
+
+/// Limits and leniency of a decoding.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Whether harmless deviations are kept and reported instead of refused.
+    pub tolerant: bool,
+    /// Longest accepted input, in bytes.
+    pub max_bytes: usize,
+}
+
+impl Decoder {
+    /// A decoder that has seen nothing yet.
+    #[must_use]
+    pub fn new(schema: &'static Schema) -> Self {
+        Self { schema, guesses: Guesses::new(schema), padded: Vec::new() }
+    }
+
+    /// The version that it decodes.
+    #[must_use]
+    pub fn schema(&self) -> &'static Schema {
+        self.schema
+    }
+
+    /// Decodes one frame. The deviations are those of tolerant mode.
+    pub fn frame<S: Sink>(
+        &mut self,
+        bytes: &[u8],
+        policy: Policy,
+        open: Option<OpenCall<'_>>,
+        sink: &mut S,
+    ) -> (Frame<S::Value>, Vec<Deviation>) {
+        match self.parser(bytes, policy, sink) {
+            Ok(parser) => FrameParser { parser, header: Header::default() }.run(open),
+            Err(violation) => (Frame::Invalid(Header::default().invalid(violation)), Vec::new()),
+        }
+    }
+
+    /// Decodes the JSON object of one message or datatype.
+    pub fn payload<S: Sink>(
+        &mut self,
+        bytes: &[u8],
+        policy: Policy,
+        object_type: u16,
+        sink: &mut S,
+    ) -> Result<(S::Value, Vec<Deviation>), Box<Violation>> {
+        let mut parser = self.parser(bytes, policy, sink)?;
+        parser.skip_space();
+        let value = parser.payload(object_type)?;
+        parser.skip_space();
+        if parser.at != bytes.len() {
+            return Err(parser.broken("expected the end"));
+        }
+        Ok((value, parser.deviations))
+    }
+
+    fn parser<'a, S: Sink>(
+        &'a mut self,
+        bytes: &[u8],
+        policy: Policy,
+        sink: &'a mut S,
+    ) -> Parsed<Parser<'a, S>> {
+        if bytes.len() > policy.max_bytes {
+            return Err(unreadable(format!("longer than {} bytes", policy.max_bytes)));
+        }
+        self.padded.clear();
+        self.padded.reserve(bytes.len() + PADDING);
+        self.padded.extend_from_slice(bytes);
+        self.padded.extend_from_slice(&[0; PADDING]);
+        let ascii = bytes.is_ascii();
+        if !ascii && str::from_utf8(bytes).is_err() {
+            return Err(unreadable("not UTF-8"));
+        }
+        Ok(Parser {
+            schema: self.schema,
+            padded: &self.padded,
+            at: 0,
+            ascii,
+            tolerant: policy.tolerant,
+            guesses: &mut self.guesses,
+            sink,
+            deviations: Vec::new(),
+        })
+    }
+}
+
+/// What is known of a frame so far.
+#[derive(Debug, Default)]
+struct Header {
+    message_type: Option<i64>,
+    id: Option<String>,
+    action: Option<String>,
+}
+
+impl Header {
+    fn invalid(self, violation: Box<Violation>) -> Invalid {
+        Invalid { message_type: self.message_type, id: self.id, action: self.action, violation }
+    }
+}
+
+struct FrameParser<'a, S: Sink> {
+    parser: Parser<'a, S>,
+    header: Header,
+}
+
+/// A string of the frame: where it stands if it is plain, else its value.
+enum Span {
+    Plain(usize, usize),
+    Resolved(String),
+}
+
+impl<S: Sink> FrameParser<'_, S> {
+    fn run(mut self, open: Option<OpenCall<'_>>) -> (Frame<S::Value>, Vec<Deviation>) {
+        match self.frame(open) {
+            Ok(frame) => (frame, self.parser.deviations),
+            Err(violation) => (Frame::Invalid(self.header.invalid(violation)), Vec::new()),
+        }
+    }
+
+    fn frame(&mut self, open: Option<OpenCall<'_>>) -> Parsed<Frame<S::Value>> {
+        let message_type = self.message_type()?;
+        self.comma()?;
+        let id = self.message_id()?;
+        let has_send = self.parser.schema.has_send;
+        let known = match message_type {
+            Some(CALL | CALL_RESULT | CALL_ERROR) => true,
+            Some(CALL_RESULT_ERROR | SEND) => has_send,
+            Some(_) => false,
+            None => {
+                self.remember_id(&id);
+                return Err(unreadable("the message type must be an integer"));
+            }
+        };
+        let result = match message_type {
+            Some(number) if !known => Err(unknown_type(number)),
+            Some(CALL_RESULT) => self.result(&id, open),
+            Some(CALL_ERROR) => self.error(&id, false),
+            Some(CALL_RESULT_ERROR) => self.error(&id, true),
+            _ => self.request(&id, message_type == Some(SEND)),
+        };
+        if result.is_err() {
+            self.remember_id(&id);
+        }
+        result
+    }
+
+    /// Reads `[` and the message type number, `None` if that is something else.
+    fn message_type(&mut self) -> Parsed<Option<i64>> {
+        let parser = &mut self.parser;
+        parser.skip_space();
+        if parser.peek() != b'[' {
+            return Err(unreadable("a frame is a JSON array"));
+        }
+        parser.at += 1;
+        parser.skip_space();
+        if matches!(parser.peek(), b'0'..=b'9' | b'-') {
+            let number = parser.any_number("an integer").map_err(|_| no_message_type())?;
+            self.header.message_type = number.as_whole();
+        } else {
+            parser.any_value().map_err(|_| no_message_type())?;
+        }
+        Ok(self.header.message_type)
+    }
+
+    fn message_id(&mut self) -> Parsed<Span> {
+        let id = self.string("the message id")?;
+        let length = match &id {
+            Span::Plain(from, to) if self.parser.ascii => to - from,
+            _ => self.resolve(&id).chars().count(),
+        };
+        if length == 0 || length > MAX_ID_LENGTH {
+            let cause = format!("the message id must have 1 to {MAX_ID_LENGTH} characters");
+            return Err(unreadable(cause));
+        }
+        Ok(id)
+    }
+
+    fn request(&mut self, id: &Span, send: bool) -> Parsed<Frame<S::Value>> {
+        self.comma()?;
+        let action = self.string("the action")?;
+        let schema = self.parser.schema;
+        let found = self.find_action(&action, send);
+        let Some(index) = found else {
+            let action = self.resolve(&action);
+            self.header.action = Some(action.clone());
+            return Err(unknown_action(send));
+        };
+        let result = self.comma().and_then(|()| self.payload(schema.actions[index].request));
+        match result {
+            Ok(payload) => {
+                Ok(Frame::Request { send, id: self.value(id), action: index, payload })
+            }
+            Err(violation) => {
+                self.header.action = Some(schema.actions[index].name.to_owned());
+                Err(violation)
+            }
+        }
+    }
+
+    fn find_action(&self, action: &Span, send: bool) -> Option<usize> {
+        let schema = self.parser.schema;
+        let resolved;
+        let name = match action {
+            Span::Plain(from, to) => &self.parser.padded[*from..*to],
+            Span::Resolved(text) => {
+                resolved = text;
+                resolved.as_bytes()
+            }
+        };
+        let index = schema.action_lookup.candidate(name)?;
+        let action = &schema.actions[index];
+        (action.name.as_bytes() == name && action.response.is_none() == send).then_some(index)
+    }
+
+    fn result(&mut self, id: &Span, open: Option<OpenCall<'_>>) -> Parsed<Frame<S::Value>> {
+        let Some(open) = open.filter(|open| self.is_id(id, open.id)) else {
+            return Ok(Frame::Result { id: self.value(id), payload: None });
+        };
+        self.comma()?;
+        let payload = self.payload(open.response)?;
+        Ok(Frame::Result { id: self.value(id), payload: Some(payload) })
+    }
+
+    fn is_id(&self, id: &Span, expected: &str) -> bool {
+        match id {
+            Span::Plain(from, to) => &self.parser.padded[*from..*to] == expected.as_bytes(),
+            Span::Resolved(text) => text == expected,
+        }
+    }
+
+    fn error(&mut self, id: &Span, of_result: bool) -> Parsed<Frame<S::Value>> {
+        self.comma()?;
+        let code = self.string("the error code")?;
+        self.comma()?;
+        let description = self.string("the error description")?;
+        self.comma()?;
+        if self.parser.peek() != b'{' {
+            return Err(unreadable("the error details must be an object"));
+        }
+        let details = self.parser.any_value()?;
+        self.close()?;
+        Ok(Frame::Error {
+            of_result,
+            id: self.value(id),
+            code: self.value(&code),
+            description: self.value(&description),
+            details: self.parser.sink.json(&details),
+        })
+    }
+
+    /// The payload and everything behind it.
+    fn payload(&mut self, object_type: u16) -> Parsed<S::Value> {
+        let payload = self.parser.payload(object_type)?;
+        self.close()?;
+        Ok(payload)
+    }
+
+    fn comma(&mut self) -> Parsed<()> {
+        self.parser.skip_space();
+        if self.parser.peek() != b',' {
+            return Err(unreadable("the frame has too few elements"));
+        }
+        self.parser.at += 1;
+        self.parser.skip_space();
+        Ok(())
+    }
+
+    fn close(&mut self) -> Parsed<()> {
+        let parser = &mut self.parser;
+        parser.skip_space();
+        if parser.peek() != b']' {
+            return Err(unreadable("the frame must end behind its last element"));
+        }
+        parser.at += 1;
+        parser.skip_space();
+        if parser.at + PADDING != parser.padded.len() {
+            return Err(unreadable("something stands behind the frame"));
+        }
+        Ok(())
+    }
+
+    fn string(&mut self, what: &str) -> Parsed<Span> {
+        let parser = &mut self.parser;
+        if parser.peek() != b'"' {
+            return Err(unreadable(format!("{what} must be a string")));
+        }
+        let start = parser.at + 1;
+        let end = string_end(parser.padded, start);
+        if parser.padded[end] == b'"' {
+            parser.at = end + 1;
+            return Ok(Span::Plain(start, end));
+        }
+        match parser.string_value() {
+            Ok(text) => Ok(Span::Resolved(text)),
+            Err(_) => Err(unreadable(format!("{what} is malformed"))),
+        }
+    }
+
+    fn value(&mut self, span: &Span) -> S::Value {
+        match span {
+            Span::Plain(from, to) if self.parser.ascii => {
+                self.parser.sink.ascii(&self.parser.padded[*from..*to])
+            }
+            _ => {
+                let text = self.resolve(span);
+                if text.is_ascii() {
+                    self.parser.sink.ascii(text.as_bytes())
+                } else {
+                    self.parser.sink.text(&text)
+                }
+            }
+        }
+    }
+
+    fn resolve(&self, span: &Span) -> String {
+        match span {
+            Span::Plain(from, to) => {
+                String::from_utf8_lossy(&self.parser.padded[*from..*to]).into_owned()
+            }
+            Span::Resolved(text) => text.clone(),
+        }
+    }
+
+    #[cold]
+    fn remember_id(&mut self, id: &Span) {
+        self.header.id = Some(self.resolve(id));
+    }
+}
+
+#[cold]
+fn unreadable(cause: impl Into<String>) -> Box<Violation> {
+    Box::new(Violation::new(Rule::Frame, cause))
+}
+
+#[cold]
+fn no_message_type() -> Box<Violation> {
+    unreadable("the message type cannot be read")
+}
+
+#[cold]
+fn unknown_type(number: i64) -> Box<Violation> {
+    let cause = format!("this version has no message type {number}");
+    Box::new(Violation::new(Rule::MessageType, cause))
+}
+
+#[cold]
+fn unknown_action(send: bool) -> Box<Violation> {
+    let framing = if send { "SEND" } else { "CALL" };
+    Box::new(Violation::new(Rule::Action, format!("this version has no such {framing} action")))
+}

@@ -1,0 +1,20 @@
+//! OCPP 2.0.1 and 2.1 messages between bytes and values.
+//!
+//! [`frame::Decoder`] parses, validates and builds in one pass; [`encode::Encoder`] writes in one
+//! pass. Both are generic over where the values live ([`sink`]), so that this crate needs no
+//! Python, no clock and no I/O, and runs under plain `cargo test`, a fuzzer or Miri.
+#![forbid(unsafe_code)]
+
+pub mod datetime;
+pub mod encode;
+pub mod frame;
+mod json;
+pub mod number;
+mod parse;
+pub mod scan;
+pub mod schema;
+pub mod sink;
+pub mod violation;
+
+pub use json::MAX_DEPTH;
+pub use parse::Deviation;

@@ -1,0 +1,617 @@
+//! One pass over the bytes of a payload: parse, validate, build.
+
+use crate::datetime::DateTime;
+use crate::number::{self, Number, NumberError};
+use crate::scan::string_end;
+use crate::schema::tables::Window;
+use crate::schema::{Field, Kind, ObjectType, Schema};
+use crate::sink::Sink;
+use crate::violation::{Rule, Violation};
+
+/// What a step of the parser yields.
+pub(crate) type Parsed<T> = Result<T, Box<Violation>>;
+
+/// Something that tolerant mode let pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deviation {
+    /// What strict mode would have answered.
+    pub violation: Violation,
+    /// JSON text of the member or value that was set aside.
+    pub value: Option<String>,
+}
+
+/// Which key came after which, last time.
+///
+/// Peers write the members of a type in the same order again and again, so comparing with the
+/// expected key is nearly always the only comparison.
+#[derive(Debug)]
+pub(crate) struct Guesses {
+    first_slot: Vec<u32>,
+    next: Vec<u8>,
+}
+
+impl Guesses {
+    pub(crate) fn new(schema: &Schema) -> Self {
+        let mut guesses = Self { first_slot: Vec::new(), next: Vec::new() };
+        for object_type in schema.objects {
+            guesses.first_slot.push(guesses.next.len() as u32);
+            guesses.next.extend(0..=object_type.fields.len() as u8);
+        }
+        guesses
+    }
+}
+
+/// The state of one pass.
+pub(crate) struct Parser<'a, S: Sink> {
+    pub(crate) schema: &'static Schema,
+    /// The input and [`crate::scan::PADDING`] zero bytes.
+    pub(crate) padded: &'a [u8],
+    pub(crate) at: usize,
+    /// Whether the whole input is ASCII; otherwise it is UTF-8.
+    pub(crate) ascii: bool,
+    pub(crate) tolerant: bool,
+    pub(crate) guesses: &'a mut Guesses,
+    pub(crate) sink: &'a mut S,
+    pub(crate) deviations: Vec<Deviation>,
+}
+
+impl<S: Sink> Parser<'_, S> {
+    /// The next byte; zero behind the end.
+    #[inline]
+    pub(crate) fn peek(&self) -> u8 {
+        self.padded[self.at]
+    }
+
+    #[inline]
+    pub(crate) fn skip_space(&mut self) {
+        while self.peek() <= b' ' && matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
+            self.at += 1;
+        }
+    }
+
+    /// Parses the payload of this type; the input stands at its first byte.
+    pub(crate) fn payload(&mut self, id: u16) -> Parsed<S::Value> {
+        if self.peek() == b'{' {
+            return self.object(id);
+        }
+        self.any_value()?;
+        Err(Box::new(Violation::new(Rule::PayloadObject, "the payload must be an object")))
+    }
+
+    fn object(&mut self, id: u16) -> Parsed<S::Value> {
+        let object_type = &self.schema.objects[usize::from(id)];
+        if object_type.leaf {
+            return self.leaf(id, object_type);
+        }
+        let mut object = self.sink.object(id);
+        self.members(id, object_type, &mut object)?;
+        Ok(self.sink.finish(object))
+    }
+
+    /// An object that may have been seen before, byte for byte.
+    fn leaf(&mut self, id: u16, object_type: &'static ObjectType) -> Parsed<S::Value> {
+        let start = self.at;
+        let head = self.padded[start..].first_chunk::<32>().copied();
+        if let Some(head) = &head
+            && let Some((value, length)) = self.sink.shared(id, head)
+        {
+            self.at += length;
+            return Ok(value);
+        }
+        let deviations = self.deviations.len();
+        let mut object = self.sink.object(id);
+        self.members(id, object_type, &mut object)?;
+        let value = self.sink.finish(object);
+        let length = self.at - start;
+        if let Some(head) = &head
+            && length <= head.len()
+            && deviations == self.deviations.len()
+        {
+            self.sink.share(id, head, length, &value);
+        }
+        Ok(value)
+    }
+
+    fn members(
+        &mut self,
+        id: u16,
+        object_type: &'static ObjectType,
+        object: &mut S::Object,
+    ) -> Parsed<()> {
+        let first_slot = self.guesses.first_slot[usize::from(id)] as usize;
+        let mut slot = first_slot;
+        let mut seen = 0_u64;
+        let mut extra = None;
+        self.at += 1;
+        self.skip_space();
+        if self.peek() == b'}' {
+            self.at += 1;
+        } else {
+            loop {
+                if let Some(index) = self.key(object_type, slot)? {
+                    let field = &object_type.fields[index];
+                    if seen >> index & 1 != 0 {
+                        return Err(duplicate(field.key()));
+                    }
+                    seen |= 1 << index;
+                    slot = first_slot + 1 + index;
+                    if let Some(value) = self.member(field)? {
+                        self.sink.set(object, index, value);
+                    }
+                } else {
+                    self.unnamed_member(object_type, &mut extra)?;
+                }
+                self.skip_space();
+                match self.peek() {
+                    b',' => self.at += 1,
+                    b'}' => {
+                        self.at += 1;
+                        break;
+                    }
+                    _ => return Err(self.broken("expected a comma or the end of the object")),
+                }
+                self.skip_space();
+            }
+        }
+        let missing = object_type.required & !seen;
+        if missing != 0 {
+            return Err(missing_member(object_type, missing));
+        }
+        if let Some(extra) = extra
+            && object_type.open
+        {
+            let value = extra.finish(self.sink);
+            self.sink.set(object, object_type.fields.len(), value);
+        }
+        Ok(())
+    }
+
+    /// Index of the member whose key comes next, read past its colon; `None` for an unknown key,
+    /// which is left unread.
+    #[inline]
+    fn key(&mut self, object_type: &'static ObjectType, slot: usize) -> Parsed<Option<usize>> {
+        let guess = usize::from(self.guesses.next[slot]);
+        if let Some(field) = object_type.fields.get(guess)
+            && let Some(head) = self.padded[self.at..].first_chunk()
+            && field.window.matches(head)
+            && self.matches_tail(field)
+        {
+            self.at += field.fragment.len();
+            self.skip_space();
+            return Ok(Some(guess));
+        }
+        let found = self.search_key(object_type)?;
+        if let Some(index) = found {
+            self.guesses.next[slot] = index as u8;
+        }
+        Ok(found)
+    }
+
+    /// Whether the part of a long key that the window does not cover is right too.
+    #[inline]
+    fn matches_tail(&self, field: &Field) -> bool {
+        let fragment = field.fragment.as_bytes();
+        fragment.len() <= Window::WIDTH
+            || self.padded[self.at + Window::WIDTH..].starts_with(&fragment[Window::WIDTH..])
+    }
+
+    #[inline(never)]
+    fn search_key(&mut self, object_type: &'static ObjectType) -> Parsed<Option<usize>> {
+        let start = self.at + 1;
+        if self.peek() != b'"' {
+            return Err(self.broken("expected a member name"));
+        }
+        let end = string_end(self.padded, start);
+        let found = if self.padded[end] == b'"' {
+            find_field(object_type, &self.padded[start..end])
+        } else {
+            let key = self.string_value()?;
+            let found = find_field(object_type, key.as_bytes());
+            self.at = start - 1;
+            found
+        };
+        if found.is_some() {
+            self.skip_string()?;
+            self.skip_colon()?;
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn skip_colon(&mut self) -> Parsed<()> {
+        self.skip_space();
+        if self.peek() != b':' {
+            return Err(self.broken("expected a colon"));
+        }
+        self.at += 1;
+        self.skip_space();
+        Ok(())
+    }
+
+    /// The value of a known member; `None` when tolerant mode takes it as absent.
+    #[inline]
+    fn member(&mut self, field: &'static Field) -> Parsed<Option<S::Value>> {
+        let deviations = self.deviations.len();
+        let result = if self.peek() == b'n' && self.tolerant && !field.required {
+            self.null_as_absent(field)
+        } else if field.max_items != 0 {
+            self.array(field)
+        } else {
+            self.single(field.kind).map(Some)
+        };
+        if self.deviations.len() != deviations {
+            self.locate_deviations(deviations, |violation| violation.in_member(field.key()));
+        }
+        result.map_err(|mut violation| {
+            violation.in_member(field.key());
+            violation
+        })
+    }
+
+    #[inline]
+    fn single(&mut self, kind: Kind) -> Parsed<S::Value> {
+        match kind {
+            Kind::Text(max_length) => self.text(max_length),
+            Kind::Enum(id) => self.enumeration(id),
+            Kind::Object(id) if self.peek() == b'{' => self.object(id),
+            Kind::Object(_) => Err(self.wrong_type("an object")),
+            Kind::Number(minimum, maximum) => self.number(minimum, maximum),
+            Kind::Integer(minimum, maximum) => self.integer(minimum, maximum),
+            Kind::DateTime => self.date_time(),
+            Kind::Boolean => self.boolean(),
+            Kind::Any => self.json(),
+        }
+    }
+
+    fn array(&mut self, field: &Field) -> Parsed<Option<S::Value>> {
+        if self.peek() != b'[' {
+            return Err(self.wrong_type("an array"));
+        }
+        self.at += 1;
+        self.skip_space();
+        if self.peek() == b']' {
+            self.at += 1;
+            return self.empty_array(field);
+        }
+        let mark = self.sink.list();
+        match self.items(field) {
+            Ok(()) => Ok(Some(self.sink.finish_list(mark))),
+            Err(violation) => {
+                self.sink.discard_list(mark);
+                Err(violation)
+            }
+        }
+    }
+
+    fn items(&mut self, field: &Field) -> Parsed<()> {
+        let mut index = 0;
+        loop {
+            if index == field.max_items as usize {
+                let cause = format!("at most {} items are allowed", field.max_items);
+                return Err(Box::new(Violation::new(Rule::MaxItems, cause)));
+            }
+            let deviations = self.deviations.len();
+            let result = self.single(field.kind);
+            if self.deviations.len() != deviations {
+                self.locate_deviations(deviations, |violation| violation.in_item(index));
+            }
+            match result {
+                Ok(value) => self.sink.push(value),
+                Err(mut violation) => {
+                    violation.in_item(index);
+                    return Err(violation);
+                }
+            }
+            index += 1;
+            self.skip_space();
+            match self.peek() {
+                b',' => self.at += 1,
+                b']' => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(self.broken("expected a comma or the end of the array")),
+            }
+            self.skip_space();
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, max_length: u32) -> Parsed<S::Value> {
+        if self.peek() != b'"' {
+            return Err(self.wrong_type("a string"));
+        }
+        let start = self.at + 1;
+        let end = string_end(self.padded, start);
+        let raw = &self.padded[start..end];
+        if self.padded[end] != b'"' || !(self.ascii || raw.is_ascii()) {
+            return self.unusual_text(max_length);
+        }
+        self.at = end + 1;
+        if raw.len() > max_length as usize {
+            self.too_long(max_length)?;
+        }
+        Ok(self.sink.ascii(raw))
+    }
+
+    /// A string with escapes or characters beyond ASCII.
+    #[cold]
+    fn unusual_text(&mut self, max_length: u32) -> Parsed<S::Value> {
+        let text = self.string_value()?;
+        if text.chars().count() > max_length as usize {
+            self.too_long(max_length)?;
+        }
+        Ok(if text.is_ascii() {
+            self.sink.ascii(text.as_bytes())
+        } else {
+            self.sink.text(&text)
+        })
+    }
+
+    #[inline]
+    fn enumeration(&mut self, id: u16) -> Parsed<S::Value> {
+        if self.peek() != b'"' {
+            return Err(self.wrong_type("a string"));
+        }
+        let enumeration = &self.schema.enums[usize::from(id)];
+        let start = self.at + 1;
+        let end = string_end(self.padded, start);
+        let find = |text: &[u8]| {
+            let index = enumeration.lookup.candidate(text)?;
+            (enumeration.values[index].text().as_bytes() == text).then_some(index)
+        };
+        let found = if self.padded[end] == b'"' {
+            self.at = end + 1;
+            find(&self.padded[start..end])
+        } else {
+            find(self.string_value()?.as_bytes())
+        };
+        match found {
+            Some(index) => Ok(self.sink.enumeration(id, index)),
+            None => Err(no_such_value(enumeration.name)),
+        }
+    }
+
+    #[inline]
+    fn date_time(&mut self) -> Parsed<S::Value> {
+        if self.peek() != b'"' {
+            return Err(self.wrong_type("a string"));
+        }
+        let start = self.at + 1;
+        let end = string_end(self.padded, start);
+        let moment = if self.padded[end] == b'"' {
+            self.at = end + 1;
+            DateTime::parse(&self.padded[start..end])
+        } else {
+            DateTime::parse(self.string_value()?.as_bytes())
+        };
+        match moment {
+            Some(moment) => Ok(self.sink.date_time(moment)),
+            None => Err(no_date_time()),
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, minimum: f64, maximum: f64) -> Parsed<S::Value> {
+        let value = self.any_number("a number")?.as_f64();
+        if value < minimum {
+            return Err(out_of_limits(Rule::Minimum, minimum));
+        }
+        if value > maximum {
+            return Err(out_of_limits(Rule::Maximum, maximum));
+        }
+        Ok(self.sink.number(value))
+    }
+
+    #[inline]
+    fn integer(&mut self, minimum: i64, maximum: i64) -> Parsed<S::Value> {
+        let number = self.any_number("an integer")?;
+        let Some(value) = number.as_whole() else {
+            return Err(no_integer(number));
+        };
+        if value < minimum {
+            return Err(out_of_limits(Rule::Minimum, minimum));
+        }
+        if value > maximum {
+            return Err(out_of_limits(Rule::Maximum, maximum));
+        }
+        Ok(self.sink.integer(value))
+    }
+
+    #[inline]
+    pub(crate) fn any_number(&mut self, expected: &str) -> Parsed<Number> {
+        if !matches!(self.peek(), b'0'..=b'9' | b'-') {
+            return Err(self.wrong_type(expected));
+        }
+        match number::parse(self.padded, self.at) {
+            Ok((number, end)) => {
+                self.at = end;
+                Ok(number)
+            }
+            Err(NumberError::Syntax) => Err(self.broken("a number is malformed")),
+            Err(NumberError::TooLarge) => {
+                Err(Box::new(Violation::new(Rule::Range, "the number exceeds a double")))
+            }
+        }
+    }
+
+    #[inline]
+    fn boolean(&mut self) -> Parsed<S::Value> {
+        let rest = &self.padded[self.at..];
+        let value = rest.starts_with(b"true");
+        if !value && !rest.starts_with(b"false") {
+            return Err(self.wrong_type("a boolean"));
+        }
+        self.at += if value { 4 } else { 5 };
+        Ok(self.sink.boolean(value))
+    }
+
+    fn json(&mut self) -> Parsed<S::Value> {
+        let text = self.any_value()?;
+        Ok(self.sink.json(&text))
+    }
+}
+
+/// What is not on the way of a valid message.
+impl<S: Sink> Parser<'_, S> {
+    /// Broken JSON at the current position.
+    #[cold]
+    pub(crate) fn broken(&self, what: &str) -> Box<Violation> {
+        let truncated = self.at >= self.padded.len() - crate::scan::PADDING;
+        let cause = if truncated {
+            "the text ends too early".to_owned()
+        } else {
+            format!("{what} at byte {}", self.at)
+        };
+        Box::new(Violation::new(Rule::Syntax, cause))
+    }
+
+    /// A value of another JSON type, or none at all.
+    #[cold]
+    fn wrong_type(&mut self, expected: &str) -> Box<Violation> {
+        match self.any_value() {
+            Ok(_) => Box::new(Violation::new(Rule::Type, format!("expected {expected}"))),
+            Err(violation) => violation,
+        }
+    }
+
+    /// Refuses an over-long string, or notes it in tolerant mode.
+    #[cold]
+    fn too_long(&mut self, max_length: u32) -> Parsed<()> {
+        let cause = format!("at most {max_length} characters are allowed");
+        self.tolerate(Violation::new(Rule::MaxLength, cause), None)
+    }
+
+    #[cold]
+    fn empty_array(&mut self, field: &Field) -> Parsed<Option<S::Value>> {
+        let violation = Violation::new(Rule::MinItems, "at least one item is required");
+        if field.required {
+            return Err(Box::new(violation));
+        }
+        self.tolerate(violation, Some("[]".to_owned()))?;
+        Ok(None)
+    }
+
+    /// `null` in tolerant mode: Part 4, 4.1.5 lets a member be left out only by leaving it out.
+    #[cold]
+    fn null_as_absent(&mut self, field: &Field) -> Parsed<Option<S::Value>> {
+        if field.kind == Kind::Any {
+            return self.json().map(Some);
+        }
+        let text = self.any_value()?;
+        self.tolerate(Violation::new(Rule::Type, "null stands for absent"), Some(text))?;
+        Ok(None)
+    }
+
+    /// A member that the schema does not name: kept if the type is open, else refused or set
+    /// aside.
+    #[cold]
+    fn unnamed_member(
+        &mut self,
+        object_type: &ObjectType,
+        extra: &mut Option<Extra>,
+    ) -> Parsed<()> {
+        let start = self.at;
+        let key = self.string_value()?;
+        let raw_key = self.slice(start, self.at);
+        let extra = extra.get_or_insert_default();
+        if !extra.keys.insert(key.clone().into()) {
+            return Err(duplicate(&key));
+        }
+        self.skip_colon()?;
+        let value = self.any_value().map_err(|mut violation| {
+            violation.in_member(&key);
+            violation
+        })?;
+        if object_type.open {
+            extra.append(&raw_key, &value);
+            return Ok(());
+        }
+        let mut violation = Violation::new(Rule::UnknownMember, "the schema has no such member");
+        violation.in_member(&key);
+        self.tolerate(violation, Some(value))
+    }
+
+    fn tolerate(&mut self, violation: Violation, value: Option<String>) -> Parsed<()> {
+        if !self.tolerant {
+            return Err(Box::new(violation));
+        }
+        self.deviations.push(Deviation { violation, value });
+        Ok(())
+    }
+
+    #[cold]
+    fn locate_deviations(&mut self, from: usize, step: impl Fn(&mut Violation)) {
+        for deviation in &mut self.deviations[from..] {
+            step(&mut deviation.violation);
+        }
+    }
+
+    fn slice(&self, from: usize, to: usize) -> String {
+        String::from_utf8_lossy(&self.padded[from..to]).into_owned()
+    }
+}
+
+/// The members of an object that the schema does not name.
+#[derive(Default)]
+struct Extra {
+    keys: std::collections::BTreeSet<Box<str>>,
+    text: String,
+}
+
+impl Extra {
+    fn append(&mut self, raw_key: &str, value: &str) {
+        self.text.push(if self.text.is_empty() { '{' } else { ',' });
+        self.text.push_str(raw_key);
+        self.text.push(':');
+        self.text.push_str(value);
+    }
+
+    fn finish<S: Sink>(mut self, sink: &mut S) -> S::Value {
+        self.text.push('}');
+        sink.json(&self.text)
+    }
+}
+
+#[inline]
+fn find_field(object_type: &ObjectType, key: &[u8]) -> Option<usize> {
+    let index = object_type.lookup.candidate(key)?;
+    (object_type.fields[index].key().as_bytes() == key).then_some(index)
+}
+
+#[cold]
+fn duplicate(key: &str) -> Box<Violation> {
+    let mut violation = Violation::new(Rule::DuplicateMember, "the member stands there twice");
+    violation.in_member(key);
+    Box::new(violation)
+}
+
+#[cold]
+fn missing_member(object_type: &ObjectType, missing: u64) -> Box<Violation> {
+    let mut violation = Violation::new(Rule::Required, "the member is required");
+    violation.in_member(object_type.fields[missing.trailing_zeros() as usize].key());
+    Box::new(violation)
+}
+
+#[cold]
+fn no_such_value(enumeration: &str) -> Box<Violation> {
+    Box::new(Violation::new(Rule::Enum, format!("not a value of {enumeration}")))
+}
+
+#[cold]
+fn no_date_time() -> Box<Violation> {
+    Box::new(Violation::new(Rule::DateTime, "expected an RFC 3339 date-time"))
+}
+
+#[cold]
+fn out_of_limits(rule: Rule, limit: impl std::fmt::Display) -> Box<Violation> {
+    let least = if rule == Rule::Minimum { "least" } else { "most" };
+    Box::new(Violation::new(rule, format!("must be at {least} {limit}")))
+}
+
+#[cold]
+fn no_integer(number: Number) -> Box<Violation> {
+    if number.as_f64().fract() == 0.0 {
+        return Box::new(Violation::new(Rule::Range, "the integer exceeds 64 bits"));
+    }
+    Box::new(Violation::new(Rule::Type, "expected an integer"))
+}

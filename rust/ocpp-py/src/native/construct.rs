@@ -1,0 +1,618 @@
+//! Messages made by Python code: keyword arguments, checked against the schema.
+
+use std::ptr;
+
+use ocpp_core::schema::{Field, Kind};
+use ocpp_core::violation::{Rule, Violation};
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTuple;
+
+use super::class::{Class, Shape};
+use super::memory::{Building, MAX_SLOTS, Owned};
+use super::registry::Version;
+use super::sink::{ascii, tuple};
+use super::source::text;
+
+/// Why a value is refused.
+pub(crate) enum Refusal {
+    /// It breaks the schema.
+    Violation(Box<Violation>),
+    /// A Python error is set.
+    Error,
+}
+
+impl From<Violation> for Refusal {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(Box::new(violation))
+    }
+}
+
+impl Refusal {
+    fn located(mut self, step: impl FnOnce(&mut Violation)) -> Self {
+        if let Self::Violation(violation) = &mut self {
+            step(violation);
+        }
+        self
+    }
+
+    /// Sets the Python error.
+    #[cold]
+    pub(super) fn raise(self, py: Python<'_>) {
+        if let Self::Violation(violation) = self {
+            validation_error(py, &violation).restore(py);
+        }
+    }
+}
+
+/// `ocpp_fast.errors.ValidationError` for a violation.
+#[cold]
+pub(crate) fn validation_error(py: Python<'_>, violation: &Violation) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || {
+        Ok::<_, PyErr>(py.import("ocpp_fast.errors")?.getattr("ValidationError")?.unbind())
+    });
+    let arguments =
+        (violation.rule.code().name(), violation.pointer(), violation.cause.as_str());
+    match class.and_then(|class| class.bind(py).call1(arguments)) {
+        Ok(error) => PyErr::from_value(error),
+        Err(error) => error,
+    }
+}
+
+/// Class `Json`.
+pub(super) fn json_class<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || {
+        Ok::<_, PyErr>(py.import("ocpp_fast.messages.json_value")?.getattr("Json")?.unbind())
+    })?;
+    Ok(class.bind(py))
+}
+
+/// `tp_vectorcall` of every message type.
+pub(super) unsafe extern "C" fn vectorcall(
+    callable: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: called by the interpreter on one of our types, with the GIL held.
+    unsafe {
+        let class = &*callable.cast::<Class>();
+        let py = Python::assume_attached();
+        if ffi::PyVectorcall_NARGS(count) != 0 {
+            let message = format!("{} takes keyword arguments only", class.short_name());
+            PyTypeError::new_err(message).restore(py);
+            return ptr::null_mut();
+        }
+        let mut building = Building::new(class);
+        match fill(class, &mut building, arguments, keywords)
+            .and_then(|()| check_required(class, &building))
+        {
+            Ok(()) => building.finish().into_ptr(),
+            Err(refusal) => {
+                drop(building);
+                refusal.raise(py);
+                ptr::null_mut()
+            }
+        }
+    }
+}
+
+/// `tp_new`, for the rare callers that pass a dict of keyword arguments.
+pub(super) unsafe extern "C" fn new(
+    type_object: *mut ffi::PyTypeObject,
+    arguments: *mut ffi::PyObject,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: called by the interpreter with a tuple and a dict or null.
+    unsafe { ffi::PyVectorcall_Call(type_object.cast(), arguments, keywords) }
+}
+
+/// Sets the members that keyword arguments name.
+///
+/// # Safety
+/// The GIL must be held, `values` must hold one value for each name of the tuple `keywords`.
+pub(super) unsafe fn fill(
+    class: &'static Class,
+    building: &mut Building,
+    values: *const *mut ffi::PyObject,
+    keywords: *mut ffi::PyObject,
+) -> Result<(), Refusal> {
+    if keywords.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        let slots = keyword_slots(class, keywords)?;
+        let count = ffi::PyTuple_GET_SIZE(keywords).cast_unsigned();
+        for (index, slot) in slots.into_iter().take(count).enumerate() {
+            let slot = usize::from(slot);
+            if let Some(value) = member(class, slot, *values.add(index))? {
+                building.set(slot, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Which member each keyword names. A call site passes the same tuple each time, so the last one
+/// is remembered.
+unsafe fn keyword_slots(
+    class: &'static Class,
+    keywords: *mut ffi::PyObject,
+) -> Result<[u8; MAX_SLOTS], Refusal> {
+    if class.keywords.get() == keywords {
+        return Ok(class.keyword_slots.get());
+    }
+    let mut slots = [0; MAX_SLOTS];
+    // SAFETY: `keywords` is a tuple of strings, without duplicates.
+    unsafe {
+        for index in 0..ffi::PyTuple_GET_SIZE(keywords) {
+            let name = ffi::PyTuple_GET_ITEM(keywords, index);
+            let Some(slot) = slot_of(class, name) else {
+                let message = format!(
+                    "{} has no member '{}'",
+                    class.short_name(),
+                    String::from_utf8_lossy(text(name).0)
+                );
+                PyTypeError::new_err(message).restore(Python::assume_attached());
+                return Err(Refusal::Error);
+            };
+            slots[index.cast_unsigned()] = slot as u8;
+        }
+        class.keyword_slots.set(slots);
+        let before = class.keywords.replace(ffi::Py_NewRef(keywords));
+        ffi::Py_XDECREF(before);
+    }
+    Ok(slots)
+}
+
+/// The member with that name.
+pub(super) unsafe fn slot_of(class: &Class, name: *mut ffi::PyObject) -> Option<usize> {
+    if let Some(slot) = class.names.iter().position(|known| *known == name) {
+        return Some(slot);
+    }
+    // SAFETY: both are strings.
+    class.names.iter().position(|known| unsafe { ffi::PyUnicode_Compare(*known, name) == 0 })
+}
+
+/// Refuses a message without one of its required members.
+pub(super) fn check_required(class: &Class, building: &Building) -> Result<(), Refusal> {
+    let Some(object_type) = class.shape.object_type() else {
+        return Ok(());
+    };
+    for (index, field) in object_type.fields.iter().enumerate() {
+        if field.required && building.is_absent(index) {
+            let mut violation = Violation::new(Rule::Required, "the member is required");
+            violation.in_member(field.key());
+            return Err(violation.into());
+        }
+    }
+    Ok(())
+}
+
+/// A message of `class` from one value for each member.
+pub(super) fn from_members<'py>(
+    py: Python<'py>,
+    class: &'static Class,
+    members: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if members.len() != class.slots {
+        let message = format!("{} has {} members", class.short_name(), class.slots);
+        return Err(PyTypeError::new_err(message));
+    }
+    // SAFETY: the GIL is held.
+    let mut building = unsafe { Building::new(class) };
+    let result = (0..class.slots).try_for_each(|slot| {
+        // SAFETY: the GIL is held and the tuple keeps its items alive.
+        let value = unsafe {
+            let value = ffi::PyTuple_GET_ITEM(members.as_ptr(), slot.cast_signed());
+            member(class, slot, value)?
+        };
+        if let Some(value) = value {
+            building.set(slot, value);
+        }
+        Ok(())
+    });
+    match result.and_then(|()| check_required(class, &building)) {
+        // SAFETY: a new reference.
+        Ok(()) => Ok(unsafe { Bound::from_owned_ptr(py, building.finish().into_ptr()) }),
+        Err(refusal) => {
+            drop(building);
+            refusal.raise(py);
+            Err(PyErr::fetch(py))
+        }
+    }
+}
+
+/// The value of one member as it is stored; `None` for absent.
+///
+/// # Safety
+/// The GIL must be held and `value` alive.
+#[inline]
+pub(super) unsafe fn member(
+    class: &Class,
+    slot: usize,
+    value: *mut ffi::PyObject,
+) -> Result<Option<Owned>, Refusal> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let Shape::Message { version, id } = class.shape else {
+            return Ok((value != ffi::Py_None()).then(|| Owned::borrow(value)));
+        };
+        let object_type = &version.schema.objects[usize::from(id)];
+        let Some(field) = object_type.fields.get(slot) else {
+            return extra(value);
+        };
+        if value == ffi::Py_None() && !field.required {
+            return Ok(None);
+        }
+        let result = if field.max_items == 0 {
+            single(version, field.kind, value)
+        } else {
+            array(version, field, value)
+        };
+        result.map(Some).map_err(|refusal| refusal.located(|v| v.in_member(field.key())))
+    }
+}
+
+/// Members of an open type that the schema does not name: a JSON object.
+unsafe fn extra(value: *mut ffi::PyObject) -> Result<Option<Owned>, Refusal> {
+    // SAFETY: the GIL is held, `value` is alive.
+    unsafe {
+        if value == ffi::Py_None() {
+            return Ok(None);
+        }
+        let extra = any(value)?;
+        let raw = super::source::json_text(extra.as_ptr());
+        if !raw.starts_with(b"{") {
+            return Err(Violation::new(Rule::Type, "expected an object").into());
+        }
+        Ok((raw != b"{}").then_some(extra))
+    }
+}
+
+unsafe fn array(
+    version: &'static Version,
+    field: &Field,
+    value: *mut ffi::PyObject,
+) -> Result<Owned, Refusal> {
+    // SAFETY: the GIL is held; `sequence` is a list or tuple, read anew at each step because
+    // converting an item may run Python code.
+    unsafe {
+        if ffi::PyList_Check(value) == 0 && ffi::PyTuple_Check(value) == 0 {
+            return Err(Violation::new(Rule::Type, "expected a list or tuple").into());
+        }
+        let sequence = Owned::new(ffi::PySequence_Tuple(value));
+        let count = ffi::PyTuple_GET_SIZE(sequence.as_ptr()).cast_unsigned();
+        if count == 0 {
+            return Err(Violation::new(Rule::MinItems, "at least one item is required").into());
+        }
+        if count > field.max_items as usize {
+            let cause = format!("at most {} items are allowed", field.max_items);
+            return Err(Violation::new(Rule::MaxItems, cause).into());
+        }
+        let mut items = Vec::with_capacity(count);
+        for index in 0..count {
+            let item = ffi::PyTuple_GET_ITEM(sequence.as_ptr(), index.cast_signed());
+            let item = single(version, field.kind, item)
+                .map_err(|refusal| refusal.located(|v| v.in_item(index)))?;
+            items.push(item);
+        }
+        Ok(tuple(items.into_iter()))
+    }
+}
+
+#[inline]
+unsafe fn single(
+    version: &'static Version,
+    kind: Kind,
+    value: *mut ffi::PyObject,
+) -> Result<Owned, Refusal> {
+    // SAFETY: the GIL is held and `value` alive.
+    unsafe {
+        match kind {
+            Kind::Text(max_length) => string(value, max_length),
+            Kind::Enum(id) => enum_member(version, id, value),
+            Kind::Object(id) => object(version, id, value),
+            Kind::Number(minimum, maximum) => number(value, minimum, maximum),
+            Kind::Integer(minimum, maximum) => integer(value, minimum, maximum),
+            Kind::DateTime => date_time(value),
+            Kind::Boolean => boolean(value),
+            Kind::Any => any(value),
+        }
+    }
+}
+
+unsafe fn string(value: *mut ffi::PyObject, max_length: u32) -> Result<Owned, Refusal> {
+    // SAFETY: the GIL is held and `value` alive.
+    unsafe {
+        if ffi::PyUnicode_Check(value) == 0 {
+            return Err(wrong_type("a str"));
+        }
+        let characters = ffi::PyUnicode_GET_LENGTH(value);
+        if characters > max_length as isize {
+            let cause = format!("at most {max_length} characters are allowed");
+            return Err(Violation::new(Rule::MaxLength, cause).into());
+        }
+        if ffi::PyUnicode_IS_COMPACT_ASCII(value) == 0
+            && ffi::PyUnicode_AsUTF8AndSize(value, &mut 0).is_null()
+        {
+            ffi::PyErr_Clear();
+            return Err(Violation::new(Rule::Syntax, "a surrogate stands alone").into());
+        }
+        if ffi::PyUnicode_CheckExact(value) != 0 {
+            return Ok(Owned::borrow(value));
+        }
+        Ok(Owned::new(ffi::PyUnicode_FromObject(value)))
+    }
+}
+
+unsafe fn enum_member(
+    version: &'static Version,
+    id: u16,
+    value: *mut ffi::PyObject,
+) -> Result<Owned, Refusal> {
+    // SAFETY: the GIL is held and `value` alive.
+    unsafe {
+        let class = version.enumeration(id).map_err(|()| Refusal::Error)?;
+        if ffi::Py_TYPE(value).cast() == class.class {
+            return Ok(Owned::borrow(value));
+        }
+        if ffi::PyUnicode_Check(value) == 0 {
+            return Err(wrong_type("a str"));
+        }
+        let schema = &version.schema.enums[usize::from(id)];
+        let wanted = text(value).0;
+        let found = schema
+            .lookup
+            .candidate(wanted)
+            .filter(|index| schema.values[*index].text().as_bytes() == wanted);
+        match found {
+            Some(index) => Ok(Owned::borrow(class.members[index])),
+            None => {
+                let cause = format!("not a value of {}", schema.name);
+                Err(Violation::new(Rule::Enum, cause).into())
+            }
+        }
+    }
+}
+
+unsafe fn object(
+    version: &'static Version,
+    id: u16,
+    value: *mut ffi::PyObject,
+) -> Result<Owned, Refusal> {
+    // SAFETY: the GIL is held and `value` alive.
+    unsafe {
+        let class = version.class(id).map_err(|()| Refusal::Error)?;
+        if ffi::Py_TYPE(value) == class.as_type() {
+            return Ok(Owned::borrow(value));
+        }
+        Err(wrong_type(class.short_name()))
+    }
+}
+
+unsafe fn number(
+    value: *mut ffi::PyObject,
+    minimum: f64,
+    maximum: f64,
+) -> Result<Owned, Refusal> {
+    // SAFETY: the GIL is held and `value` alive.
+    unsafe {
+        let exact = ffi::PyFloat_CheckExact(value) != 0;
+        let double = if exact {
+            ffi::PyFloat_AS_DOUBLE(value)
+        } else if ffi::PyFloat_Check(value) != 0
+            || (ffi::PyLong_Check(value) != 0 && ffi::PyBool_Check(value) == 0)
+        {
+            ffi::PyFloat_AsDouble(value)
+        } else {
+            return Err(wrong_type("a float"));
+        };
+        if double == -1.0 && !ffi::PyErr_Occurred().is_null() {
+            ffi::PyErr_Clear();
+            return Err(Violation::new(Rule::Range, "the number exceeds a double").into());
+        }
+        if !double.is_finite() {
+            return Err(Violation::new(Rule::Range, "the number must be finite").into());
+        }
+        if double < minimum {
+            return Err(out_of_limits(Rule::Minimum, minimum));
+        }
+        if double > maximum {
+            return Err(out_of_limits(Rule::Maximum, maximum));
+        }
+        Ok(if exact {
+            Owned::borrow(value)
+        } else {
+            Owned::new(ffi::PyFloat_FromDouble(double))
+        })
+    }
+}
+
+unsafe fn integer(
+    value: *mut ffi::PyObject,
+    minimum: i64,
+    maximum: i64,
+) -> Result<Owned, Refusal> {
+    // SAFETY: the GIL is held and `value` alive.
+    unsafe {
+        if ffi::PyLong_CheckExact(value) == 0 {
+            return unusual_integer(value, minimum, maximum);
+        }
+        let mut overflow = 0;
+        let whole = ffi::PyLong_AsLongLongAndOverflow(value, &raw mut overflow);
+        if overflow != 0 {
+            return Err(Violation::new(Rule::Range, "the integer exceeds 64 bits").into());
+        }
+        if whole < minimum {
+            return Err(out_of_limits(Rule::Minimum, minimum));
+        }
+        if whole > maximum {
+            return Err(out_of_limits(Rule::Maximum, maximum));
+        }
+        Ok(Owned::borrow(value))
+    }
+}
+
+/// An `int` of a subclass, or a `float` without fraction, which JSON calls an integer too.
+#[cold]
+unsafe fn unusual_integer(
+    value: *mut ffi::PyObject,
+    minimum: i64,
+    maximum: i64,
+) -> Result<Owned, Refusal> {
+    // SAFETY: the GIL is held and `value` alive.
+    unsafe {
+        let is_int = ffi::PyLong_Check(value) != 0 && ffi::PyBool_Check(value) == 0;
+        let is_whole = ffi::PyFloat_Check(value) != 0
+            && ffi::PyFloat_AS_DOUBLE(value).fract() == 0.0;
+        if !is_int && !is_whole {
+            return Err(wrong_type("an int"));
+        }
+        let exact = if is_int {
+            Owned::new(ffi::PyNumber_Add(value, Owned::new(ffi::PyLong_FromLong(0)).as_ptr()))
+        } else {
+            Owned::new(ffi::PyLong_FromDouble(ffi::PyFloat_AS_DOUBLE(value)))
+        };
+        if ffi::PyLong_CheckExact(exact.as_ptr()) == 0 {
+            return Err(wrong_type("an int"));
+        }
+        integer(exact.as_ptr(), minimum, maximum)
+    }
+}
+
+unsafe fn boolean(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
+    // SAFETY: the GIL is held and `value` alive.
+    unsafe {
+        if ffi::PyBool_Check(value) == 0 {
+            return Err(wrong_type("a bool"));
+        }
+        Ok(Owned::borrow(value))
+    }
+}
+
+/// An aware `datetime`, turned to UTC and cut to milliseconds, the most that OCPP can carry
+/// (2.1.4, primitive datatypes).
+unsafe fn date_time(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
+    // SAFETY: the GIL is held and `value` alive.
+    unsafe {
+        if ffi::PyDateTime_Check(value) == 0 {
+            return Err(wrong_type("a datetime"));
+        }
+        let utc = ffi::PyDateTime_TimeZone_UTC();
+        let zone = ffi::PyDateTime_DATE_GET_TZINFO(value);
+        let whole = ffi::PyDateTime_DATE_GET_MICROSECOND(value) % 1000 == 0;
+        if zone == utc && whole && ffi::PyDateTime_CheckExact(value) != 0 {
+            return Ok(Owned::borrow(value));
+        }
+        if zone == ffi::Py_None() {
+            let cause = "the datetime must be aware of its time zone";
+            return Err(Violation::new(Rule::DateTime, cause).into());
+        }
+        let moment = if zone == utc { Owned::borrow(value) } else { to_utc(value, utc)? };
+        Ok(to_milliseconds(moment.as_ptr()))
+    }
+}
+
+unsafe fn to_utc(
+    value: *mut ffi::PyObject,
+    utc: *mut ffi::PyObject,
+) -> Result<Owned, Refusal> {
+    // SAFETY: the GIL is held, both are alive.
+    unsafe {
+        let method = Owned::new(ffi::PyUnicode_FromString(c"astimezone".as_ptr()));
+        let moment = ffi::PyObject_CallMethodOneArg(value, method.as_ptr(), utc);
+        if moment.is_null() {
+            return Err(Refusal::Error);
+        }
+        let moment = Owned::new(moment);
+        if ffi::PyDateTime_Check(moment.as_ptr()) == 0 {
+            return Err(wrong_type("a datetime"));
+        }
+        Ok(moment)
+    }
+}
+
+/// An exact `datetime` of the same calendar fields, in UTC.
+unsafe fn to_milliseconds(moment: *mut ffi::PyObject) -> Owned {
+    // SAFETY: `moment` is a datetime, so its fields are in range.
+    unsafe {
+        super::sink::date_time(ocpp_core::datetime::DateTime {
+            year: ffi::PyDateTime_GET_YEAR(moment) as u16,
+            month: ffi::PyDateTime_GET_MONTH(moment) as u8,
+            day: ffi::PyDateTime_GET_DAY(moment) as u8,
+            hour: ffi::PyDateTime_DATE_GET_HOUR(moment) as u8,
+            minute: ffi::PyDateTime_DATE_GET_MINUTE(moment) as u8,
+            second: ffi::PyDateTime_DATE_GET_SECOND(moment) as u8,
+            microsecond: (ffi::PyDateTime_DATE_GET_MICROSECOND(moment) / 1000 * 1000)
+                .cast_unsigned(),
+        })
+    }
+}
+
+/// A `Json`, or what becomes one.
+unsafe fn any(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
+    // SAFETY: the GIL is held and `value` alive.
+    unsafe {
+        let py = Python::assume_attached();
+        let convert = || {
+            let class = json_class(py)?;
+            let value = Bound::from_borrowed_ptr(py, value);
+            if value.get_type().is(class) {
+                return Ok(value);
+            }
+            class.call1((value,))
+        };
+        match convert() {
+            Ok(json) => Ok(Owned::new(json.into_ptr())),
+            Err(error) => {
+                error.restore(py);
+                Err(Refusal::Error)
+            }
+        }
+    }
+}
+
+#[cold]
+fn wrong_type(expected: &str) -> Refusal {
+    Violation::new(Rule::Type, format!("expected {expected}")).into()
+}
+
+#[cold]
+fn out_of_limits(rule: Rule, limit: impl std::fmt::Display) -> Refusal {
+    let least = if rule == Rule::Minimum { "least" } else { "most" };
+    Violation::new(rule, format!("must be at {least} {limit}")).into()
+}
+
+/// A text for a record of the codec.
+pub(crate) fn record_text(_py: Python<'_>, value: &str) -> Owned {
+    // SAFETY: the GIL is held; the text is what it says.
+    unsafe {
+        if value.is_ascii() {
+            return ascii(value.as_bytes());
+        }
+        let length = value.len().cast_signed();
+        Owned::new(ffi::PyUnicode_FromStringAndSize(value.as_ptr().cast(), length))
+    }
+}
+
+/// A record of the codec, members in order; `None` for an absent one.
+pub(crate) fn record<const N: usize>(
+    _py: Python<'_>,
+    class: &'static Class,
+    members: [Option<Owned>; N],
+) -> Owned {
+    // SAFETY: the GIL is held.
+    let mut building = unsafe { Building::new(class) };
+    for (slot, member) in members.into_iter().enumerate() {
+        if let Some(member) = member {
+            building.set(slot, member);
+        }
+    }
+    building.finish()
+}

@@ -1,0 +1,236 @@
+//! Decoded values as Python objects.
+
+use ocpp_core::datetime::DateTime;
+use ocpp_core::sink::Sink;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::memory::{Building, Owned};
+use super::registry::Version;
+
+/// Makes the objects of one version.
+pub(crate) struct PythonSink {
+    version: &'static Version,
+    /// Items of the arrays that are not finished.
+    items: Vec<Owned>,
+    /// A type could not be made; a Python error is set.
+    failed: bool,
+}
+
+impl PythonSink {
+    /// A sink for messages of `version`.
+    pub(crate) fn new(version: &'static Version, _py: Python<'_>) -> Self {
+        Self { version, items: Vec::new(), failed: false }
+    }
+
+    /// Whether a Python error is set and the result must be thrown away.
+    pub(crate) fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Stands in for a value that could not be made.
+    #[cold]
+    fn fail(&mut self) -> Owned {
+        self.failed = true;
+        // SAFETY: `None` is always alive.
+        unsafe { Owned::borrow(ffi::Py_None()) }
+    }
+}
+
+/// A Python string of ASCII characters.
+///
+/// # Safety
+/// The GIL must be held and `text` must be ASCII.
+#[inline]
+pub(super) unsafe fn ascii(text: &[u8]) -> Owned {
+    debug_assert!(text.is_ascii());
+    // SAFETY: a new string of this length and kind has room for exactly this text.
+    unsafe {
+        let string = Owned::new(ffi::PyUnicode_New(text.len().cast_signed(), 0x7f));
+        if !text.is_empty() {
+            let data = ffi::PyUnicode_DATA(string.as_ptr()).cast::<u8>();
+            data.copy_from_nonoverlapping(text.as_ptr(), text.len());
+        }
+        string
+    }
+}
+
+/// An aware `datetime` in UTC.
+///
+/// # Safety
+/// The GIL must be held.
+#[inline]
+pub(super) unsafe fn date_time(value: DateTime) -> Owned {
+    // SAFETY: the calendar fields are in range, the API was imported with the module.
+    unsafe {
+        let api = ffi::PyDateTimeAPI();
+        Owned::new(((*api).DateTime_FromDateAndTime)(
+            i32::from(value.year),
+            i32::from(value.month),
+            i32::from(value.day),
+            i32::from(value.hour),
+            i32::from(value.minute),
+            i32::from(value.second),
+            value.microsecond.cast_signed(),
+            (*api).TimeZone_UTC,
+            (*api).DateTimeType,
+        ))
+    }
+}
+
+// SAFETY of this whole implementation: the sink only lives while the GIL is held (it is made from
+// a `Python` token and used at once), and the parser passes texts of the promised kind.
+impl Sink for PythonSink {
+    type Value = Owned;
+    type Object = Option<Building>;
+
+    #[inline]
+    fn ascii(&mut self, text: &[u8]) -> Owned {
+        // SAFETY: see above.
+        unsafe { ascii(text) }
+    }
+
+    fn text(&mut self, text: &str) -> Owned {
+        // SAFETY: the text is UTF-8 of this length.
+        unsafe {
+            let length = text.len().cast_signed();
+            Owned::new(ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), length))
+        }
+    }
+
+    #[inline]
+    fn integer(&mut self, value: i64) -> Owned {
+        // SAFETY: see above.
+        unsafe { Owned::new(ffi::PyLong_FromLongLong(value)) }
+    }
+
+    #[inline]
+    fn number(&mut self, value: f64) -> Owned {
+        // SAFETY: see above.
+        unsafe { Owned::new(ffi::PyFloat_FromDouble(value)) }
+    }
+
+    #[inline]
+    fn boolean(&mut self, value: bool) -> Owned {
+        // SAFETY: both singletons are always alive.
+        unsafe { Owned::borrow(if value { ffi::Py_True() } else { ffi::Py_False() }) }
+    }
+
+    #[inline]
+    fn date_time(&mut self, value: DateTime) -> Owned {
+        // SAFETY: see above.
+        unsafe { date_time(value) }
+    }
+
+    #[inline]
+    fn enumeration(&mut self, enumeration: u16, value: usize) -> Owned {
+        // SAFETY: the members are kept for ever.
+        unsafe {
+            match self.version.enumeration(enumeration) {
+                Ok(class) => Owned::borrow(class.members[value]),
+                Err(()) => self.fail(),
+            }
+        }
+    }
+
+    fn json(&mut self, text: &str) -> Owned {
+        // SAFETY: the GIL is held.
+        let py = unsafe { Python::assume_attached() };
+        match json(py, text) {
+            Ok(value) => value,
+            Err(error) => {
+                error.restore(py);
+                self.fail()
+            }
+        }
+    }
+
+    #[inline]
+    fn object(&mut self, object_type: u16) -> Option<Building> {
+        // SAFETY: see above.
+        unsafe {
+            if let Ok(class) = self.version.class(object_type) {
+                return Some(Building::new(class));
+            }
+        }
+        self.failed = true;
+        None
+    }
+
+    #[inline]
+    fn set(&mut self, object: &mut Option<Building>, field: usize, value: Owned) {
+        if let Some(object) = object {
+            object.set(field, value);
+        }
+    }
+
+    #[inline]
+    fn finish(&mut self, object: Option<Building>) -> Owned {
+        match object {
+            Some(object) => object.finish(),
+            None => self.fail(),
+        }
+    }
+
+    #[inline]
+    fn list(&mut self) -> usize {
+        self.items.len()
+    }
+
+    #[inline]
+    fn push(&mut self, value: Owned) {
+        self.items.push(value);
+    }
+
+    #[inline]
+    fn finish_list(&mut self, mark: usize) -> Owned {
+        // SAFETY: see above.
+        unsafe { tuple(self.items.drain(mark..)) }
+    }
+
+    fn discard_list(&mut self, mark: usize) {
+        self.items.truncate(mark);
+    }
+
+    #[inline]
+    fn shared(&mut self, object_type: u16, head: &[u8; 32]) -> Option<(Owned, usize)> {
+        self.version.leaves.borrow().find(object_type, head)
+    }
+
+    fn share(&mut self, object_type: u16, head: &[u8; 32], length: usize, value: &Owned) {
+        if self.failed {
+            return;
+        }
+        // SAFETY: the value is alive.
+        let value = unsafe { Owned::borrow(value.as_ptr()) };
+        let replaced = self.version.leaves.borrow_mut().keep(object_type, head, length, value);
+        drop(replaced);
+    }
+}
+
+/// A tuple of values that take no part in garbage collection, so neither does the tuple.
+///
+/// # Safety
+/// The GIL must be held.
+#[inline]
+pub(super) unsafe fn tuple(items: impl ExactSizeIterator<Item = Owned>) -> Owned {
+    // SAFETY: the tuple is new and has exactly one place for each item.
+    unsafe {
+        let tuple = Owned::new(ffi::PyTuple_New(items.len().cast_signed()));
+        if items.len() > 0 {
+            ffi::PyObject_GC_UnTrack(tuple.as_ptr().cast());
+        }
+        for (index, item) in items.enumerate() {
+            ffi::PyTuple_SET_ITEM(tuple.as_ptr(), index.cast_signed(), item.into_ptr());
+        }
+        tuple
+    }
+}
+
+/// A `Json` around checked text.
+pub(crate) fn json(py: Python<'_>, text: &str) -> PyResult<Owned> {
+    let raw = pyo3::types::PyBytes::new(py, text.as_bytes());
+    let value = super::construct::json_class(py)?.call_method1("from_raw", (raw,))?;
+    // SAFETY: a new reference.
+    Ok(unsafe { Owned::new(value.into_ptr()) })
+}
