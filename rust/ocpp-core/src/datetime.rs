@@ -1,5 +1,7 @@
 //! RFC 3339 date-times, read from any offset and written in UTC.
 
+use crate::writer::Block;
+
 /// A moment in UTC, as calendar fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DateTime {
@@ -15,17 +17,14 @@ pub struct DateTime {
     pub minute: u8,
     /// 0 to 59.
     pub second: u8,
-    /// 0 to 999,999.
-    pub microsecond: u32,
+    /// 0 to 999; OCPP carries no more (2.1.4, primitive datatypes: three decimals).
+    pub millisecond: u16,
 }
-
-/// Bytes of the longest text that [`DateTime::write`] makes.
-pub const MAX_LENGTH: usize = 24;
 
 impl DateTime {
     /// Reads `2019-04-12T23:20:50.52Z` and its like.
     ///
-    /// A missing offset means UTC, as real CSMSs send it; digits beyond microseconds are dropped.
+    /// A missing offset means UTC, as real CSMSs send it; digits beyond milliseconds are dropped.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let (head, tail) = text.split_first_chunk::<19>()?;
@@ -35,7 +34,7 @@ impl DateTime {
         if head[13] != b':' || head[16] != b':' {
             return None;
         }
-        let (microsecond, offset) = fraction(tail)?;
+        let (millisecond, offset) = fraction(tail)?;
         let moment = Self {
             year: u16::from(two(head, 0)?) * 100 + u16::from(two(head, 2)?),
             month: two(head, 5)?,
@@ -43,7 +42,7 @@ impl DateTime {
             hour: two(head, 11)?,
             minute: two(head, 14)?,
             second: two(head, 17)?,
-            microsecond,
+            millisecond,
         };
         if !moment.is_real() {
             return None;
@@ -64,31 +63,25 @@ impl DateTime {
             && self.second < 60
     }
 
-    /// Writes with milliseconds at most (2.1.4, primitive datatypes: three decimals), `Z` always.
-    /// Returns the number of bytes written.
-    pub fn write(&self, out: &mut [u8; MAX_LENGTH]) -> usize {
-        put_two(out, 0, (self.year / 100) as u8);
-        put_two(out, 2, (self.year % 100) as u8);
-        out[4] = b'-';
-        put_two(out, 5, self.month);
-        out[7] = b'-';
-        put_two(out, 8, self.day);
-        out[10] = b'T';
-        put_two(out, 11, self.hour);
-        out[13] = b':';
-        put_two(out, 14, self.minute);
-        out[16] = b':';
-        put_two(out, 17, self.second);
-        let millisecond = self.microsecond / 1000;
-        if millisecond == 0 {
-            out[19] = b'Z';
-            return 20;
+    /// Writes the moment between quotes, with `Z` and without a fraction that is zero. Returns the
+    /// number of bytes.
+    pub fn write(&self, out: &mut Block) -> usize {
+        *out = *b"\"0000-00-00T00:00:00.000Z\"\0\0\0\0\0\0";
+        put_two(out, 1, (self.year / 100) as u8);
+        put_two(out, 3, (self.year % 100) as u8);
+        put_two(out, 6, self.month);
+        put_two(out, 9, self.day);
+        put_two(out, 12, self.hour);
+        put_two(out, 15, self.minute);
+        put_two(out, 18, self.second);
+        if self.millisecond == 0 {
+            out[20] = b'Z';
+            out[21] = b'"';
+            return 22;
         }
-        out[19] = b'.';
-        out[20] = b'0' + (millisecond / 100) as u8;
-        put_two(out, 21, (millisecond % 100) as u8);
-        out[23] = b'Z';
-        24
+        out[21] = b'0' + (self.millisecond / 100) as u8;
+        put_two(out, 22, (self.millisecond % 100) as u8);
+        26
     }
 
     /// The moment `minutes` earlier, unless that leaves the years 1 to 9999.
@@ -108,23 +101,23 @@ impl DateTime {
     }
 }
 
-/// Splits `.52Z` into microseconds and the offset.
+/// Splits `.52Z` into milliseconds and the offset.
 #[inline]
-fn fraction(tail: &[u8]) -> Option<(u32, &[u8])> {
+fn fraction(tail: &[u8]) -> Option<(u16, &[u8])> {
     let Some((b'.', digits)) = tail.split_first() else {
         return Some((0, tail));
     };
-    let mut microsecond = 0;
-    let mut unit = 100_000;
+    let mut millisecond = 0;
+    let mut unit = 100;
     let mut length = 0;
     while let Some(digit) = digits.get(length).map(|byte| byte.wrapping_sub(b'0'))
         && digit < 10
     {
-        microsecond += u32::from(digit) * unit;
+        millisecond += u16::from(digit) * unit;
         unit /= 10;
         length += 1;
     }
-    (length > 0).then(|| (microsecond, &digits[length..]))
+    (length > 0).then(|| (millisecond, &digits[length..]))
 }
 
 /// Minutes east of Greenwich, from `+01:00`.
@@ -147,11 +140,11 @@ fn offset_minutes(offset: &[u8]) -> Option<i32> {
 #[inline]
 fn two(text: &[u8], at: usize) -> Option<u8> {
     let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
-    (tens < 10 && ones < 10).then_some(tens * 10 + ones)
+    (tens < 10 && ones < 10).then(|| tens * 10 + ones)
 }
 
 #[inline]
-fn put_two(out: &mut [u8; MAX_LENGTH], at: usize, value: u8) {
+fn put_two(out: &mut Block, at: usize, value: u8) {
     out[at] = b'0' + value / 10;
     out[at + 1] = b'0' + value % 10;
 }
@@ -197,9 +190,10 @@ mod tests {
     use super::*;
 
     fn round(text: &str) -> Option<String> {
-        let mut out = [0; MAX_LENGTH];
+        let mut out = Block::default();
         let length = DateTime::parse(text.as_bytes())?.write(&mut out);
-        Some(String::from_utf8_lossy(&out[..length]).into_owned())
+        assert_eq!((out[0], out[length - 1]), (b'"', b'"'));
+        Some(String::from_utf8_lossy(&out[1..length - 1]).into_owned())
     }
 
     #[test]

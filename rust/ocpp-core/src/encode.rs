@@ -1,117 +1,59 @@
 //! One pass from a typed message to the bytes of its frame.
 
-use crate::datetime;
+use std::cell::OnceCell;
+
+use crate::decimal;
 use crate::schema::tables::Window;
 use crate::schema::{Field, Kind, ObjectType, Schema};
-use crate::scan::plain_prefix;
 use crate::sink::Source;
 use crate::violation::{Rule, Violation};
+use crate::writer::Writer;
 
-/// Room that is always free behind the text: enough for a key, a number, a date-time.
-const SLACK: usize = 128;
-
-/// A growing frame.
-///
-/// Bytes behind `length` are scratch, so short pieces are copied whole, without a branch on their
-/// length.
-#[derive(Debug, Default)]
-pub struct Writer {
-    bytes: Vec<u8>,
-    length: usize,
+/// `"key":"value",` for each value of each enumerated member, made when first needed.
+#[derive(Debug)]
+pub struct Fragments {
+    first: Vec<u32>,
+    members: Vec<OnceCell<Box<[Fragment]>>>,
 }
 
-impl Writer {
-    /// Starts anew, keeping the memory.
-    pub fn clear(&mut self) {
-        self.length = 0;
-    }
+/// A ready piece of text; nearly all fit the block.
+#[derive(Debug)]
+struct Fragment {
+    block: [u8; FRAGMENT_BLOCK],
+    length: usize,
+    text: Box<[u8]>,
+}
 
-    /// What has been written.
+const FRAGMENT_BLOCK: usize = 64;
+
+impl Fragments {
+    /// An empty store.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-
-    /// Appends text as it is.
-    pub fn raw(&mut self, text: &[u8]) {
-        self.reserve(text.len());
-        self.bytes[self.length..][..text.len()].copy_from_slice(text);
-        self.length += text.len();
-    }
-
-    /// Appends a JSON string.
-    pub fn string(&mut self, text: &[u8]) {
-        self.byte(b'"');
-        let mut rest = text;
-        loop {
-            let (plain, tail) = rest.split_at(plain_prefix(rest));
-            self.raw(plain);
-            let Some((byte, tail)) = tail.split_first() else { break };
-            self.escape(*byte);
-            rest = tail;
+    pub fn new(schema: &Schema) -> Self {
+        let mut fragments = Self { first: Vec::new(), members: Vec::new() };
+        for object_type in schema.objects {
+            fragments.first.push(fragments.members.len() as u32);
+            fragments.members.extend(object_type.fields.iter().map(|_| OnceCell::new()));
         }
-        self.byte(b'"');
+        fragments
     }
+}
 
-    /// Makes room for `more` bytes and the slack.
-    #[inline]
-    fn reserve(&mut self, more: usize) {
-        if self.bytes.len() - self.length < more + SLACK {
-            self.grow(more);
+impl Fragment {
+    fn new(text: &[u8]) -> Self {
+        let mut block = [0; FRAGMENT_BLOCK];
+        for (to, from) in block.iter_mut().zip(text) {
+            *to = *from;
         }
-    }
-
-    #[cold]
-    fn grow(&mut self, more: usize) {
-        let wanted = (self.length + more + SLACK).max(self.bytes.len() * 2).max(4096);
-        self.bytes.resize(wanted, 0);
+        Self { block, length: text.len(), text: text.into() }
     }
 
     #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.reserve(1);
-        self.bytes[self.length] = byte;
-        self.length += 1;
-    }
-
-    /// Appends a text whose first bytes are at hand as a window.
-    #[inline]
-    fn windowed(&mut self, text: &str, window: &Window) {
-        self.reserve(Window::WIDTH);
-        if text.len() <= Window::WIDTH {
-            if let Some(room) = self.bytes[self.length..].first_chunk_mut() {
-                *room = window.bytes();
-            }
-            self.length += text.len();
+    fn put(&self, out: &mut Writer, at: usize) -> usize {
+        if self.length <= FRAGMENT_BLOCK {
+            out.put_block(at, &self.block, self.length)
         } else {
-            self.raw(text.as_bytes());
-        }
-    }
-
-    #[cold]
-    fn escape(&mut self, byte: u8) {
-        match byte {
-            b'"' => self.raw(b"\\\""),
-            b'\\' => self.raw(b"\\\\"),
-            b'\n' => self.raw(b"\\n"),
-            b'\r' => self.raw(b"\\r"),
-            b'\t' => self.raw(b"\\t"),
-            _ => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-                self.raw(b"\\u00");
-                self.raw(&digits);
-            }
-        }
-    }
-
-    /// Replaces the last byte, or appends if that is the opening bracket.
-    #[inline]
-    fn close(&mut self, open: u8, close: u8) {
-        if self.bytes[self.length - 1] == open {
-            self.byte(close);
-        } else {
-            self.bytes[self.length - 1] = close;
+            out.put(at, &self.text)
         }
     }
 }
@@ -119,122 +61,165 @@ impl Writer {
 /// Writes one message.
 pub struct Encoder<'a, S: Source> {
     schema: &'static Schema,
+    fragments: &'a Fragments,
     source: &'a S,
     out: &'a mut Writer,
     tolerant: bool,
 }
 
-/// What a step of the encoder yields.
-type Written = Result<(), Box<Violation>>;
+/// What a step of the encoder yields: where the text goes on.
+type Written = Result<usize, Box<Violation>>;
 
 impl<'a, S: Source> Encoder<'a, S> {
     /// An encoder that appends to `out`; a tolerant one lets over-long strings pass.
     pub fn new(
         schema: &'static Schema,
+        fragments: &'a Fragments,
         source: &'a S,
         out: &'a mut Writer,
         tolerant: bool,
     ) -> Self {
-        Self { schema, source, out, tolerant }
+        Self { schema, fragments, source, out, tolerant }
     }
 
     /// Writes the object of a message or datatype, checking again what tolerant decoding may have
     /// let in: lengths of strings.
-    pub fn object(&mut self, id: u16, object: S::Value) -> Written {
+    pub fn message(&mut self, id: u16, object: S::Value) -> Result<(), Box<Violation>> {
+        let at = self.object(id, object, self.out.position())?;
+        self.out.end_at(at);
+        Ok(())
+    }
+
+    fn object(&mut self, id: u16, object: S::Value, start: usize) -> Written {
         let object_type: &'static ObjectType = &self.schema.objects[usize::from(id)];
-        self.out.byte(b'{');
+        if object_type.leaf
+            && let Some(at) = self.source.put_encoded(object, self.out, start)
+        {
+            return Ok(at);
+        }
+        let fragments = self.fragments;
+        let first = fragments.first[usize::from(id)] as usize;
+        let fragments = &fragments.members[first..][..object_type.fields.len()];
+        let mut at = self.out.put_byte(start, b'{');
         for (index, field) in object_type.fields.iter().enumerate() {
-            if let Some(value) = self.source.member(object, index) {
-                self.out.windowed(field.fragment, &field.window);
-                self.member(field, value).map_err(|mut violation| {
-                    violation.in_member(field.key());
-                    violation
-                })?;
-                self.out.byte(b',');
+            let Some(value) = self.source.member(object, index) else { continue };
+            if let Kind::Enum(id) = field.kind
+                && field.max_items == 0
+            {
+                let values = fragments[index].get_or_init(|| self.ready(field, id));
+                at = values[self.source.enumeration(id, value)].put(self.out, at);
+                continue;
             }
+            at = self.member(field, value, at).map_err(|mut violation| {
+                violation.in_member(field.key());
+                violation
+            })?;
         }
         if object_type.open
             && let Some(extra) = self.source.member(object, object_type.fields.len())
         {
-            self.extra(extra);
+            at = self.extra(extra, at);
         }
-        self.out.close(b'{', b'}');
-        Ok(())
+        let at = self.out.put_close(at, b'{', b'}');
+        if object_type.leaf {
+            self.source.keep_encoded(object, self.out.between(start, at));
+        }
+        Ok(at)
+    }
+
+    /// The texts of one enumerated member.
+    #[cold]
+    fn ready(&self, field: &Field, id: u16) -> Box<[Fragment]> {
+        let values = self.schema.enums[usize::from(id)].values.iter();
+        let text = |quoted: &str| [field.fragment, quoted, ","].concat();
+        values.map(|value| Fragment::new(text(value.quoted).as_bytes())).collect()
     }
 
     /// The members of an open object that the schema does not name.
-    fn extra(&mut self, extra: S::Value) {
+    fn extra(&mut self, extra: S::Value, at: usize) -> usize {
         let text = self.source.json(extra);
-        if let Some(members) = text.get(1..text.len() - 1)
-            && !members.is_empty()
-        {
-            self.out.raw(members);
-            self.out.byte(b',');
+        match text.get(1..text.len() - 1) {
+            Some(members) if !members.is_empty() => {
+                let at = self.out.put(at, members);
+                self.out.put_byte(at, b',')
+            }
+            _ => at,
         }
     }
 
+    /// Key, value and comma.
     #[inline]
-    fn member(&mut self, field: &Field, value: S::Value) -> Written {
-        if field.max_items == 0 {
-            return self.single(field.kind, value);
-        }
-        self.out.byte(b'[');
-        for index in 0..self.source.length(value) {
-            let item = self.source.item(value, index);
-            self.single(field.kind, item).map_err(|mut violation| {
+    fn member(&mut self, field: &Field, value: S::Value, at: usize) -> Written {
+        let key = field.fragment;
+        let at = if key.len() <= Window::WIDTH {
+            self.out.put_block(at, &field.window.bytes(), key.len())
+        } else {
+            self.out.put(at, key.as_bytes())
+        };
+        let at = if field.max_items == 0 {
+            self.single(field.kind, value, at)?
+        } else {
+            self.array(field.kind, value, at)?
+        };
+        Ok(self.out.put_byte(at, b','))
+    }
+
+    fn array(&mut self, kind: Kind, list: S::Value, at: usize) -> Written {
+        let mut at = self.out.put_byte(at, b'[');
+        for index in 0..self.source.length(list) {
+            let item = self.source.item(list, index);
+            at = self.single(kind, item, at).map_err(|mut violation| {
                 violation.in_item(index);
                 violation
             })?;
-            self.out.byte(b',');
+            at = self.out.put_byte(at, b',');
         }
-        self.out.close(b'[', b']');
-        Ok(())
+        Ok(self.out.put_close(at, b'[', b']'))
     }
 
     #[inline]
-    fn single(&mut self, kind: Kind, value: S::Value) -> Written {
-        match kind {
-            Kind::Text(max_length) => return self.text(max_length, value),
+    fn single(&mut self, kind: Kind, value: S::Value, at: usize) -> Written {
+        Ok(match kind {
+            Kind::Text(max_length) => return self.text(max_length, value, at),
+            Kind::Object(id) => return self.object(id, value, at),
             Kind::Enum(id) => {
                 let index = self.source.enumeration(id, value);
                 let value = &self.schema.enums[usize::from(id)].values[index];
-                self.out.windowed(value.quoted, &value.window);
+                self.out.put(at, value.quoted.as_bytes())
             }
-            Kind::Object(id) => return self.object(id, value),
-            Kind::Number(..) => self.number(self.source.number(value)),
-            Kind::Integer(..) => self.integer(self.source.integer(value)),
-            Kind::DateTime => self.date_time(value),
-            Kind::Boolean if self.source.boolean(value) => self.out.raw(b"true"),
-            Kind::Boolean => self.out.raw(b"false"),
-            Kind::Any => self.out.raw(self.source.json(value)),
-        }
-        Ok(())
+            Kind::Number(..) => self.number(self.source.number(value), at),
+            Kind::Integer(..) => self.integer(self.source.integer(value), at),
+            Kind::DateTime => self.date_time(value, at),
+            Kind::Boolean if self.source.boolean(value) => self.out.put(at, b"true"),
+            Kind::Boolean => self.out.put(at, b"false"),
+            Kind::Any => self.out.put(at, self.source.json(value)),
+        })
     }
 
     #[inline]
-    fn text(&mut self, max_length: u32, value: S::Value) -> Written {
+    fn text(&mut self, max_length: u32, value: S::Value, at: usize) -> Written {
         let (text, characters) = self.source.text(value);
         if characters > max_length as usize && !self.tolerant {
             let cause = format!("at most {max_length} characters are allowed");
             return Err(Box::new(Violation::new(Rule::MaxLength, cause)));
         }
-        self.out.string(text);
-        Ok(())
+        Ok(self.out.put_string(at, text))
     }
 
-    fn number(&mut self, value: f64) {
-        self.out.raw(zmij::Buffer::new().format_finite(value).as_bytes());
+    fn number(&mut self, value: f64, at: usize) -> usize {
+        match decimal::format(value) {
+            Some((text, length)) => self.out.put_block(at, &text, length),
+            None => self.out.put(at, zmij::Buffer::new().format_finite(value).as_bytes()),
+        }
     }
 
-    fn integer(&mut self, value: i64) {
-        self.out.raw(itoa::Buffer::new().format(value).as_bytes());
+    fn integer(&mut self, value: i64, at: usize) -> usize {
+        self.out.put(at, itoa::Buffer::new().format(value).as_bytes())
     }
 
-    fn date_time(&mut self, value: S::Value) {
-        let mut text = [0; datetime::MAX_LENGTH];
+    fn date_time(&mut self, value: S::Value, at: usize) -> usize {
+        let mut text = [0; Window::WIDTH];
         let length = self.source.date_time(value).write(&mut text);
-        self.out.byte(b'"');
-        self.out.raw(&text[..length]);
-        self.out.byte(b'"');
+        self.out.put_block(at, &text, length)
     }
 }

@@ -64,7 +64,7 @@ pub enum Frame<V> {
         details: V,
     },
     /// Anything that cannot be accepted.
-    Invalid(Invalid),
+    Invalid(Box<Invalid>),
 }
 
 /// What is wrong with a frame, and what was readable of it.
@@ -111,6 +111,7 @@ impl Decoder {
     }
 
     /// Decodes one frame. The deviations are those of tolerant mode.
+    #[inline]
     pub fn frame<S: Sink>(
         &mut self,
         bytes: &[u8],
@@ -118,9 +119,17 @@ impl Decoder {
         open: Option<OpenCall<'_>>,
         sink: &mut S,
     ) -> (Frame<S::Value>, Vec<Deviation>) {
-        match self.parser(bytes, policy, sink) {
-            Ok(parser) => FrameParser { parser, header: Header::default() }.run(open),
-            Err(violation) => (Frame::Invalid(Header::default().invalid(violation)), Vec::new()),
+        let ascii = match self.load(bytes, policy) {
+            Ok(ascii) => ascii,
+            Err(violation) => return (Header::default().invalid(violation), Vec::new()),
+        };
+        let mut frame = FrameParser {
+            parser: self.parser(ascii, policy, sink),
+            header: Header::default(),
+        };
+        match frame.frame(open) {
+            Ok(result) => (result, frame.parser.deviations),
+            Err(violation) => (frame.header.invalid(violation), Vec::new()),
         }
     }
 
@@ -132,7 +141,8 @@ impl Decoder {
         object_type: u16,
         sink: &mut S,
     ) -> Result<(S::Value, Vec<Deviation>), Box<Violation>> {
-        let mut parser = self.parser(bytes, policy, sink)?;
+        let ascii = self.load(bytes, policy)?;
+        let mut parser = self.parser(ascii, policy, sink);
         parser.skip_space();
         let value = parser.payload(object_type)?;
         parser.skip_space();
@@ -142,12 +152,9 @@ impl Decoder {
         Ok((value, parser.deviations))
     }
 
-    fn parser<'a, S: Sink>(
-        &'a mut self,
-        bytes: &[u8],
-        policy: Policy,
-        sink: &'a mut S,
-    ) -> Parsed<Parser<'a, S>> {
+    /// Copies the input in front of the padding; returns whether it is ASCII.
+    #[inline]
+    fn load(&mut self, bytes: &[u8], policy: Policy) -> Parsed<bool> {
         if bytes.len() > policy.max_bytes {
             return Err(unreadable(format!("longer than {} bytes", policy.max_bytes)));
         }
@@ -159,20 +166,31 @@ impl Decoder {
         if !ascii && str::from_utf8(bytes).is_err() {
             return Err(unreadable("not UTF-8"));
         }
-        Ok(Parser {
+        Ok(ascii)
+    }
+
+    #[inline]
+    fn parser<'a, S: Sink>(
+        &'a mut self,
+        ascii: bool,
+        policy: Policy,
+        sink: &'a mut S,
+    ) -> Parser<'a, S> {
+        Parser {
             schema: self.schema,
             padded: &self.padded,
             at: 0,
+            position: 0,
             ascii,
             tolerant: policy.tolerant,
             guesses: &mut self.guesses,
             sink,
             deviations: Vec::new(),
-        })
+        }
     }
 }
 
-/// What is known of a frame so far.
+/// What is known of a frame that turns out to be invalid.
 #[derive(Debug, Default)]
 struct Header {
     message_type: Option<i64>,
@@ -181,8 +199,10 @@ struct Header {
 }
 
 impl Header {
-    fn invalid(self, violation: Box<Violation>) -> Invalid {
-        Invalid { message_type: self.message_type, id: self.id, action: self.action, violation }
+    #[cold]
+    fn invalid<V>(self, violation: Box<Violation>) -> Frame<V> {
+        let Self { message_type, id, action } = self;
+        Frame::Invalid(Box::new(Invalid { message_type, id, action, violation }))
     }
 }
 
@@ -198,13 +218,7 @@ enum Span {
 }
 
 impl<S: Sink> FrameParser<'_, S> {
-    fn run(mut self, open: Option<OpenCall<'_>>) -> (Frame<S::Value>, Vec<Deviation>) {
-        match self.frame(open) {
-            Ok(frame) => (frame, self.parser.deviations),
-            Err(violation) => (Frame::Invalid(self.header.invalid(violation)), Vec::new()),
-        }
-    }
-
+    #[inline]
     fn frame(&mut self, open: Option<OpenCall<'_>>) -> Parsed<Frame<S::Value>> {
         let message_type = self.message_type()?;
         self.comma()?;
@@ -233,8 +247,14 @@ impl<S: Sink> FrameParser<'_, S> {
     }
 
     /// Reads `[` and the message type number, `None` if that is something else.
+    #[inline]
     fn message_type(&mut self) -> Parsed<Option<i64>> {
         let parser = &mut self.parser;
+        if let [b'[', digit @ b'2'..=b'6', b',', ..] = parser.padded {
+            self.header.message_type = Some(i64::from(digit - b'0'));
+            parser.at = 2;
+            return Ok(self.header.message_type);
+        }
         parser.skip_space();
         if parser.peek() != b'[' {
             return Err(unreadable("a frame is a JSON array"));
@@ -250,6 +270,7 @@ impl<S: Sink> FrameParser<'_, S> {
         Ok(self.header.message_type)
     }
 
+    #[inline]
     fn message_id(&mut self) -> Parsed<Span> {
         let id = self.string("the message id")?;
         let length = match &id {
@@ -263,6 +284,7 @@ impl<S: Sink> FrameParser<'_, S> {
         Ok(id)
     }
 
+    #[inline]
     fn request(&mut self, id: &Span, send: bool) -> Parsed<Frame<S::Value>> {
         self.comma()?;
         let action = self.string("the action")?;
@@ -285,6 +307,7 @@ impl<S: Sink> FrameParser<'_, S> {
         }
     }
 
+    #[inline]
     fn find_action(&self, action: &Span, send: bool) -> Option<usize> {
         let schema = self.parser.schema;
         let resolved;
@@ -301,10 +324,12 @@ impl<S: Sink> FrameParser<'_, S> {
     }
 
     fn result(&mut self, id: &Span, open: Option<OpenCall<'_>>) -> Parsed<Frame<S::Value>> {
+        self.comma()?;
         let Some(open) = open.filter(|open| self.is_id(id, open.id)) else {
+            self.parser.any_value()?;
+            self.close()?;
             return Ok(Frame::Result { id: self.value(id), payload: None });
         };
-        self.comma()?;
         let payload = self.payload(open.response)?;
         Ok(Frame::Result { id: self.value(id), payload: Some(payload) })
     }
@@ -337,12 +362,14 @@ impl<S: Sink> FrameParser<'_, S> {
     }
 
     /// The payload and everything behind it.
+    #[inline]
     fn payload(&mut self, object_type: u16) -> Parsed<S::Value> {
         let payload = self.parser.payload(object_type)?;
         self.close()?;
         Ok(payload)
     }
 
+    #[inline]
     fn comma(&mut self) -> Parsed<()> {
         self.parser.skip_space();
         if self.parser.peek() != b',' {
@@ -353,6 +380,7 @@ impl<S: Sink> FrameParser<'_, S> {
         Ok(())
     }
 
+    #[inline]
     fn close(&mut self) -> Parsed<()> {
         let parser = &mut self.parser;
         parser.skip_space();
@@ -367,6 +395,7 @@ impl<S: Sink> FrameParser<'_, S> {
         Ok(())
     }
 
+    #[inline]
     fn string(&mut self, what: &str) -> Parsed<Span> {
         let parser = &mut self.parser;
         if parser.peek() != b'"' {
@@ -384,6 +413,7 @@ impl<S: Sink> FrameParser<'_, S> {
         }
     }
 
+    #[inline]
     fn value(&mut self, span: &Span) -> S::Value {
         match span {
             Span::Plain(from, to) if self.parser.ascii => {

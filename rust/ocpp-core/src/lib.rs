@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod datetime;
+mod decimal;
 pub mod encode;
 pub mod frame;
 mod json;
@@ -15,6 +16,7 @@ pub mod scan;
 pub mod schema;
 pub mod sink;
 pub mod violation;
+pub mod writer;
 
 pub use json::MAX_DEPTH;
 pub use parse::Deviation;

@@ -4,7 +4,7 @@ use crate::datetime::DateTime;
 use crate::number::{self, Number, NumberError};
 use crate::scan::string_end;
 use crate::schema::tables::Window;
-use crate::schema::{Field, Kind, ObjectType, Schema};
+use crate::schema::{EnumType, Field, Kind, ObjectType, Schema};
 use crate::sink::Sink;
 use crate::violation::{Rule, Violation};
 
@@ -20,19 +20,27 @@ pub struct Deviation {
     pub value: Option<String>,
 }
 
-/// Which key came after which, last time.
+/// What came where, last time.
 ///
-/// Peers write the members of a type in the same order again and again, so comparing with the
-/// expected key is nearly always the only comparison.
+/// Peers write the members of a type in the same order again and again, and the items of an array
+/// with the same enumerated values, so comparing with the expected text is nearly always the only
+/// comparison.
 #[derive(Debug)]
 pub(crate) struct Guesses {
     first_slot: Vec<u32>,
+    /// For each field (and the start) of each type, the field that followed.
     next: Vec<u8>,
+    /// The value of an enumerated field at a position of its array.
+    values: Box<[u8; VALUE_GUESSES]>,
 }
+
+/// Fields and positions that fall on one place merely spoil each other's guess.
+const VALUE_GUESSES: usize = 4096;
 
 impl Guesses {
     pub(crate) fn new(schema: &Schema) -> Self {
-        let mut guesses = Self { first_slot: Vec::new(), next: Vec::new() };
+        let values = Box::new([0; VALUE_GUESSES]);
+        let mut guesses = Self { first_slot: Vec::new(), next: Vec::new(), values };
         for object_type in schema.objects {
             guesses.first_slot.push(guesses.next.len() as u32);
             guesses.next.extend(0..=object_type.fields.len() as u8);
@@ -47,6 +55,8 @@ pub(crate) struct Parser<'a, S: Sink> {
     /// The input and [`crate::scan::PADDING`] zero bytes.
     pub(crate) padded: &'a [u8],
     pub(crate) at: usize,
+    /// Position in the innermost array.
+    pub(crate) position: usize,
     /// Whether the whole input is ASCII; otherwise it is UTF-8.
     pub(crate) ascii: bool,
     pub(crate) tolerant: bool,
@@ -135,7 +145,7 @@ impl<S: Sink> Parser<'_, S> {
                     }
                     seen |= 1 << index;
                     slot = first_slot + 1 + index;
-                    if let Some(value) = self.member(field)? {
+                    if let Some(value) = self.member(field, slot)? {
                         self.sink.set(object, index, value);
                     }
                 } else {
@@ -168,7 +178,7 @@ impl<S: Sink> Parser<'_, S> {
 
     /// Index of the member whose key comes next, read past its colon; `None` for an unknown key,
     /// which is left unread.
-    #[inline]
+    #[inline(always)]
     fn key(&mut self, object_type: &'static ObjectType, slot: usize) -> Parsed<Option<usize>> {
         let guess = usize::from(self.guesses.next[slot]);
         if let Some(field) = object_type.fields.get(guess)
@@ -228,15 +238,15 @@ impl<S: Sink> Parser<'_, S> {
     }
 
     /// The value of a known member; `None` when tolerant mode takes it as absent.
-    #[inline]
-    fn member(&mut self, field: &'static Field) -> Parsed<Option<S::Value>> {
+    #[inline(always)]
+    fn member(&mut self, field: &'static Field, slot: usize) -> Parsed<Option<S::Value>> {
         let deviations = self.deviations.len();
         let result = if self.peek() == b'n' && self.tolerant && !field.required {
             self.null_as_absent(field)
         } else if field.max_items != 0 {
-            self.array(field)
+            self.array(field, slot)
         } else {
-            self.single(field.kind).map(Some)
+            self.single(field.kind, slot).map(Some)
         };
         if self.deviations.len() != deviations {
             self.locate_deviations(deviations, |violation| violation.in_member(field.key()));
@@ -247,11 +257,11 @@ impl<S: Sink> Parser<'_, S> {
         })
     }
 
-    #[inline]
-    fn single(&mut self, kind: Kind) -> Parsed<S::Value> {
+    #[inline(always)]
+    fn single(&mut self, kind: Kind, slot: usize) -> Parsed<S::Value> {
         match kind {
             Kind::Text(max_length) => self.text(max_length),
-            Kind::Enum(id) => self.enumeration(id),
+            Kind::Enum(id) => self.enumeration(id, slot),
             Kind::Object(id) if self.peek() == b'{' => self.object(id),
             Kind::Object(_) => Err(self.wrong_type("an object")),
             Kind::Number(minimum, maximum) => self.number(minimum, maximum),
@@ -262,7 +272,7 @@ impl<S: Sink> Parser<'_, S> {
         }
     }
 
-    fn array(&mut self, field: &Field) -> Parsed<Option<S::Value>> {
+    fn array(&mut self, field: &Field, slot: usize) -> Parsed<Option<S::Value>> {
         if self.peek() != b'[' {
             return Err(self.wrong_type("an array"));
         }
@@ -273,7 +283,10 @@ impl<S: Sink> Parser<'_, S> {
             return self.empty_array(field);
         }
         let mark = self.sink.list();
-        match self.items(field) {
+        let position = self.position;
+        let result = self.items(field, slot);
+        self.position = position;
+        match result {
             Ok(()) => Ok(Some(self.sink.finish_list(mark))),
             Err(violation) => {
                 self.sink.discard_list(mark);
@@ -282,7 +295,7 @@ impl<S: Sink> Parser<'_, S> {
         }
     }
 
-    fn items(&mut self, field: &Field) -> Parsed<()> {
+    fn items(&mut self, field: &Field, slot: usize) -> Parsed<()> {
         let mut index = 0;
         loop {
             if index == field.max_items as usize {
@@ -290,7 +303,8 @@ impl<S: Sink> Parser<'_, S> {
                 return Err(Box::new(Violation::new(Rule::MaxItems, cause)));
             }
             let deviations = self.deviations.len();
-            let result = self.single(field.kind);
+            self.position = index;
+            let result = self.single(field.kind, slot);
             if self.deviations.len() != deviations {
                 self.locate_deviations(deviations, |violation| violation.in_item(index));
             }
@@ -315,7 +329,7 @@ impl<S: Sink> Parser<'_, S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn text(&mut self, max_length: u32) -> Parsed<S::Value> {
         if self.peek() != b'"' {
             return Err(self.wrong_type("a string"));
@@ -347,31 +361,44 @@ impl<S: Sink> Parser<'_, S> {
         })
     }
 
-    #[inline]
-    fn enumeration(&mut self, id: u16) -> Parsed<S::Value> {
+    #[inline(always)]
+    fn enumeration(&mut self, id: u16, slot: usize) -> Parsed<S::Value> {
+        let enumeration = &self.schema.enums[usize::from(id)];
+        let place = slot.wrapping_mul(37).wrapping_add(self.position) % VALUE_GUESSES;
+        let guess = usize::from(self.guesses.values[place]);
+        if let Some(value) = enumeration.values.get(guess)
+            && value.stands_at(&self.padded[self.at..])
+        {
+            self.at += value.quoted.len();
+            return Ok(self.sink.enumeration(id, guess));
+        }
+        let index = self.search_value(enumeration)?;
+        self.guesses.values[place] = index as u8;
+        Ok(self.sink.enumeration(id, index))
+    }
+
+    #[inline(never)]
+    fn search_value(&mut self, enumeration: &'static EnumType) -> Parsed<usize> {
         if self.peek() != b'"' {
             return Err(self.wrong_type("a string"));
         }
-        let enumeration = &self.schema.enums[usize::from(id)];
         let start = self.at + 1;
         let end = string_end(self.padded, start);
-        let find = |text: &[u8]| {
-            let index = enumeration.lookup.candidate(text)?;
-            (enumeration.values[index].text().as_bytes() == text).then_some(index)
-        };
-        let found = if self.padded[end] == b'"' {
+        let resolved;
+        let text = if self.padded[end] == b'"' {
             self.at = end + 1;
-            find(&self.padded[start..end])
+            &self.padded[start..end]
         } else {
-            find(self.string_value()?.as_bytes())
+            resolved = self.string_value()?;
+            resolved.as_bytes()
         };
-        match found {
-            Some(index) => Ok(self.sink.enumeration(id, index)),
-            None => Err(no_such_value(enumeration.name)),
-        }
+        let candidate = enumeration.lookup.candidate(text);
+        candidate
+            .filter(|index| enumeration.values[*index].text().as_bytes() == text)
+            .ok_or_else(|| no_such_value(enumeration.name))
     }
 
-    #[inline]
+    #[inline(always)]
     fn date_time(&mut self) -> Parsed<S::Value> {
         if self.peek() != b'"' {
             return Err(self.wrong_type("a string"));
@@ -390,7 +417,7 @@ impl<S: Sink> Parser<'_, S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, minimum: f64, maximum: f64) -> Parsed<S::Value> {
         let value = self.any_number("a number")?.as_f64();
         if value < minimum {
@@ -402,7 +429,7 @@ impl<S: Sink> Parser<'_, S> {
         Ok(self.sink.number(value))
     }
 
-    #[inline]
+    #[inline(always)]
     fn integer(&mut self, minimum: i64, maximum: i64) -> Parsed<S::Value> {
         let number = self.any_number("an integer")?;
         let Some(value) = number.as_whole() else {
@@ -434,7 +461,7 @@ impl<S: Sink> Parser<'_, S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn boolean(&mut self) -> Parsed<S::Value> {
         let rest = &self.padded[self.at..];
         let value = rest.starts_with(b"true");

@@ -4,6 +4,7 @@
 //! compiled anew for each implementation, so the calls cost nothing.
 
 use crate::datetime::DateTime;
+use crate::writer::Writer;
 
 /// Receives the values of a message, innermost first.
 pub trait Sink {
@@ -80,4 +81,9 @@ pub trait Source {
     fn length(&self, list: Self::Value) -> usize;
     /// One item of an array.
     fn item(&self, list: Self::Value, index: usize) -> Self::Value;
+
+    /// Writes a small object that was encoded before; returns where the text goes on.
+    fn put_encoded(&self, object: Self::Value, out: &mut Writer, at: usize) -> Option<usize>;
+    /// Offers the text of a small object for [`Source::put_encoded`].
+    fn keep_encoded(&self, object: Self::Value, text: &[u8]);
 }

@@ -77,6 +77,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     for (name, class) in bridge::public_classes(py) {
         module.add(name, class)?;
     }
+    module.add("Frame", bridge::frame_union(py)?)?;
     module.add_class::<codec::Codec>()?;
     module.add_class::<native::template::MeterValueTemplate>()?;
     module.add_function(wrap_pyfunction!(message_type, module)?)?;

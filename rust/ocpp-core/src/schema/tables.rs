@@ -233,6 +233,14 @@ impl EnumValue {
         Self { quoted, window: Window::new(quoted) }
     }
 
+    /// Whether the value stands at the start of `padded`, quotes included.
+    #[inline]
+    #[must_use]
+    pub fn stands_at(&self, padded: &[u8]) -> bool {
+        padded.first_chunk().is_some_and(|head| self.window.matches(head))
+            && (self.quoted.len() <= Window::WIDTH || padded.starts_with(self.quoted.as_bytes()))
+    }
+
     /// The value itself.
     #[must_use]
     pub const fn text(&self) -> &'static str {

@@ -1,9 +1,10 @@
 //! Decoding and encoding of Python objects, with a safe face for the rest of the crate.
 
 use ocpp_core::Deviation;
-use ocpp_core::encode::{Encoder, Writer};
+use ocpp_core::encode::Encoder;
 use ocpp_core::frame::{Frame, Invalid, OpenCall, Policy};
 use ocpp_core::violation::{Rule, Violation};
+use ocpp_core::writer::Writer;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
@@ -96,7 +97,7 @@ fn frame_record(
             let class = if of_result { records.call_result_error } else { records.call_error };
             record(py, class, [Some(id), Some(code), Some(description), Some(details)])
         }
-        Frame::Invalid(invalid) => invalid_record(py, invalid),
+        Frame::Invalid(invalid) => invalid_record(py, *invalid),
     })
 }
 
@@ -244,9 +245,9 @@ fn encode_object(
     out: &mut Writer,
 ) -> PyResult<()> {
     let source = PythonSource::new(version, message.py());
-    let mut encoder = Encoder::new(version.schema, &source, out, tolerant);
+    let mut encoder = Encoder::new(version.schema, version.fragments(), &source, out, tolerant);
     encoder
-        .object(id, message.as_ptr())
+        .message(id, message.as_ptr())
         .map_err(|violation| validation_error(message.py(), &violation))
 }
 
@@ -303,6 +304,20 @@ pub(crate) fn public_classes(py: Python<'_>) -> Vec<(&'static str, Bound<'_, PyA
     let mut classes = vec![("Message", bound(registry::base_type(py)))];
     classes.extend(records);
     classes
+}
+
+/// `Call | CallResult | ...`: what decoding a frame can give.
+pub(crate) fn frame_union(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let records = registry::records(py);
+    let mut classes = records.all().into_iter().filter(|class| {
+        !std::ptr::eq(*class, records.deviation)
+    });
+    // SAFETY: types live for ever.
+    let bound = |class: &'static Class| unsafe {
+        Bound::<PyAny>::from_borrowed_ptr(py, class.as_type().cast())
+    };
+    let first = bound(records.call);
+    classes.try_fold(first, |union, class| union.bitor(bound(class)))
 }
 
 /// A type or enumeration of a version by its name.

@@ -2,6 +2,7 @@
 
 use std::ptr;
 
+use ocpp_core::number::Number;
 use ocpp_core::schema::{Field, Kind};
 use ocpp_core::violation::{Rule, Violation};
 use pyo3::exceptions::PyTypeError;
@@ -14,7 +15,7 @@ use super::class::{Class, Shape};
 use super::memory::{Building, MAX_SLOTS, Owned};
 use super::registry::Version;
 use super::sink::{ascii, tuple};
-use super::source::text;
+use super::source::{calendar, text};
 
 /// Why a value is refused.
 pub(crate) enum Refusal {
@@ -31,11 +32,16 @@ impl From<Violation> for Refusal {
 }
 
 impl Refusal {
-    fn located(mut self, step: impl FnOnce(&mut Violation)) -> Self {
+    pub(super) fn located(mut self, step: impl FnOnce(&mut Violation)) -> Self {
         if let Self::Violation(violation) = &mut self {
             step(violation);
         }
         self
+    }
+
+    /// Whether a string is too long, which tolerant decoding lets pass.
+    fn is_of_length(&self) -> bool {
+        matches!(self, Self::Violation(violation) if violation.rule == Rule::MaxLength)
     }
 
     /// Sets the Python error.
@@ -210,7 +216,10 @@ pub(super) fn from_members<'py>(
         // SAFETY: the GIL is held and the tuple keeps its items alive.
         let value = unsafe {
             let value = ffi::PyTuple_GET_ITEM(members.as_ptr(), slot.cast_signed());
-            member(class, slot, value)?
+            match member(class, slot, value) {
+                Err(refusal) if refusal.is_of_length() => Some(Owned::borrow(value)),
+                result => result?,
+            }
         };
         if let Some(value) = value {
             building.set(slot, value);
@@ -286,7 +295,7 @@ unsafe fn array(
         if ffi::PyList_Check(value) == 0 && ffi::PyTuple_Check(value) == 0 {
             return Err(Violation::new(Rule::Type, "expected a list or tuple").into());
         }
-        let sequence = Owned::new(ffi::PySequence_Tuple(value));
+        let sequence = returned(ffi::PySequence_Tuple(value))?;
         let count = ffi::PyTuple_GET_SIZE(sequence.as_ptr()).cast_unsigned();
         if count == 0 {
             return Err(Violation::new(Rule::MinItems, "at least one item is required").into());
@@ -347,7 +356,7 @@ unsafe fn string(value: *mut ffi::PyObject, max_length: u32) -> Result<Owned, Re
         if ffi::PyUnicode_CheckExact(value) != 0 {
             return Ok(Owned::borrow(value));
         }
-        Ok(Owned::new(ffi::PyUnicode_FromObject(value)))
+        returned(ffi::PyUnicode_FromObject(value))
     }
 }
 
@@ -474,14 +483,18 @@ unsafe fn unusual_integer(
         if !is_int && !is_whole {
             return Err(wrong_type("an int"));
         }
-        let exact = if is_int {
-            Owned::new(ffi::PyNumber_Add(value, Owned::new(ffi::PyLong_FromLong(0)).as_ptr()))
+        let mut overflow = 0;
+        let whole = if is_int {
+            ffi::PyLong_AsLongLongAndOverflow(value, &raw mut overflow)
         } else {
-            Owned::new(ffi::PyLong_FromDouble(ffi::PyFloat_AS_DOUBLE(value)))
+            let whole = Number::Double(ffi::PyFloat_AS_DOUBLE(value)).as_whole();
+            overflow = i32::from(whole.is_none());
+            whole.unwrap_or_default()
         };
-        if ffi::PyLong_CheckExact(exact.as_ptr()) == 0 {
-            return Err(wrong_type("an int"));
+        if overflow != 0 {
+            return Err(Violation::new(Rule::Range, "the integer exceeds 64 bits").into());
         }
+        let exact = Owned::new(ffi::PyLong_FromLongLong(whole));
         integer(exact.as_ptr(), minimum, maximum)
     }
 }
@@ -515,7 +528,7 @@ unsafe fn date_time(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
             return Err(Violation::new(Rule::DateTime, cause).into());
         }
         let moment = if zone == utc { Owned::borrow(value) } else { to_utc(value, utc)? };
-        Ok(to_milliseconds(moment.as_ptr()))
+        Ok(super::sink::date_time(calendar(moment.as_ptr())))
     }
 }
 
@@ -526,32 +539,11 @@ unsafe fn to_utc(
     // SAFETY: the GIL is held, both are alive.
     unsafe {
         let method = Owned::new(ffi::PyUnicode_FromString(c"astimezone".as_ptr()));
-        let moment = ffi::PyObject_CallMethodOneArg(value, method.as_ptr(), utc);
-        if moment.is_null() {
-            return Err(Refusal::Error);
-        }
-        let moment = Owned::new(moment);
+        let moment = returned(ffi::PyObject_CallMethodOneArg(value, method.as_ptr(), utc))?;
         if ffi::PyDateTime_Check(moment.as_ptr()) == 0 {
             return Err(wrong_type("a datetime"));
         }
         Ok(moment)
-    }
-}
-
-/// An exact `datetime` of the same calendar fields, in UTC.
-unsafe fn to_milliseconds(moment: *mut ffi::PyObject) -> Owned {
-    // SAFETY: `moment` is a datetime, so its fields are in range.
-    unsafe {
-        super::sink::date_time(ocpp_core::datetime::DateTime {
-            year: ffi::PyDateTime_GET_YEAR(moment) as u16,
-            month: ffi::PyDateTime_GET_MONTH(moment) as u8,
-            day: ffi::PyDateTime_GET_DAY(moment) as u8,
-            hour: ffi::PyDateTime_DATE_GET_HOUR(moment) as u8,
-            minute: ffi::PyDateTime_DATE_GET_MINUTE(moment) as u8,
-            second: ffi::PyDateTime_DATE_GET_SECOND(moment) as u8,
-            microsecond: (ffi::PyDateTime_DATE_GET_MICROSECOND(moment) / 1000 * 1000)
-                .cast_unsigned(),
-        })
     }
 }
 
@@ -576,6 +568,15 @@ unsafe fn any(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
             }
         }
     }
+}
+
+/// What a call of the interpreter returned: a new reference, or null with an error set.
+unsafe fn returned(object: *mut ffi::PyObject) -> Result<Owned, Refusal> {
+    if object.is_null() {
+        return Err(Refusal::Error);
+    }
+    // SAFETY: a new reference.
+    Ok(unsafe { Owned::new(object) })
 }
 
 #[cold]

@@ -2,6 +2,7 @@
 
 use std::ptr;
 
+use ocpp_core::writer::{Block, Writer};
 use pyo3::ffi;
 use wide::u8x16;
 
@@ -12,6 +13,15 @@ const PLACES: usize = 64;
 /// Objects by the bytes that they were made from.
 pub(crate) struct Leaves {
     entries: Box<[Leaf; PLACES]>,
+    encoded: Box<[Encoded; PLACES]>,
+}
+
+/// An object and its text.
+#[derive(Clone, Copy)]
+struct Encoded {
+    object: *mut ffi::PyObject,
+    length: usize,
+    text: Block,
 }
 
 #[derive(Clone, Copy)]
@@ -24,7 +34,8 @@ struct Leaf {
 impl Default for Leaves {
     fn default() -> Self {
         let none = Leaf { bytes: [0; 32], object_type: 0, object: ptr::null_mut() };
-        Self { entries: Box::new([none; PLACES]) }
+        let unwritten = Encoded { object: ptr::null_mut(), length: 0, text: [0; 32] };
+        Self { entries: Box::new([none; PLACES]), encoded: Box::new([unwritten; PLACES]) }
     }
 }
 
@@ -62,6 +73,36 @@ impl Leaves {
     }
 }
 
+impl Leaves {
+    /// Writes an object that was encoded before.
+    #[inline]
+    pub(super) fn put_encoded(
+        &self,
+        object: *mut ffi::PyObject,
+        out: &mut Writer,
+        at: usize,
+    ) -> Option<usize> {
+        let encoded = &self.encoded[place_of_object(object)];
+        (encoded.object == object).then(|| out.put_block(at, &encoded.text, encoded.length))
+    }
+
+    /// Keeps the text of an object, and so the object; returns what that displaces.
+    pub(super) fn keep_encoded(&mut self, object: Owned, text: &[u8]) -> Option<Owned> {
+        let mut block = [0; 32];
+        let Some(room) = block.get_mut(..text.len()) else {
+            return Some(object);
+        };
+        room.copy_from_slice(text);
+        let encoded = &mut self.encoded[place_of_object(object.as_ptr())];
+        let before = std::mem::replace(
+            encoded,
+            Encoded { object: object.into_ptr(), length: text.len(), text: block },
+        );
+        // SAFETY: the cache owned a reference to what it held.
+        (!before.object.is_null()).then(|| unsafe { Owned::new(before.object) })
+    }
+}
+
 /// Bytes up to and with the first closing brace.
 #[inline]
 fn length(head: &[u8; 32]) -> Option<usize> {
@@ -86,9 +127,19 @@ fn cut(head: &[u8; 32], length: usize) -> [u8; 32] {
 #[inline]
 fn place(object_type: u16, bytes: &[u8; 32]) -> usize {
     let (words, _) = bytes.as_chunks::<8>();
-    let mut hash = u64::from(object_type);
-    for word in words {
-        hash = (hash.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = u64::from(object_type);
+    for (index, word) in words.iter().enumerate() {
+        mixed ^= u64::from_le_bytes(*word).rotate_left(17 * index as u32);
     }
-    (hash >> (u64::BITS - PLACES.trailing_zeros())) as usize
+    scatter(mixed)
+}
+
+#[inline]
+fn place_of_object(object: *mut ffi::PyObject) -> usize {
+    scatter(object as usize as u64)
+}
+
+#[inline]
+fn scatter(value: u64) -> usize {
+    (value.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - PLACES.trailing_zeros())) as usize
 }

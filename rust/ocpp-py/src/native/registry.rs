@@ -3,9 +3,10 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ptr;
 
-use ocpp_core::encode::Writer;
+use ocpp_core::encode::Fragments;
 use ocpp_core::frame::Decoder;
 use ocpp_core::schema::{Schema, v21, v201};
+use ocpp_core::writer::Writer;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -13,7 +14,7 @@ use pyo3::prelude::*;
 use super::class::{Class, Shape, intern};
 use super::enums::EnumClass;
 use super::leaves::Leaves;
-use super::memory::{GilCell, MAX_SLOTS};
+use super::memory::{GilCell, MAX_SLOTS, Owned};
 use super::methods;
 
 /// The types of one version.
@@ -28,8 +29,12 @@ pub(crate) struct Version {
     roles: Box<[Role]>,
     /// Small objects seen before.
     pub(super) leaves: RefCell<Leaves>,
+    /// Room for the items of arrays that are not finished, while nobody uses it.
+    pub(super) items: Cell<Vec<Owned>>,
     /// The decoder, while nobody uses it.
     decoder: Cell<Option<Box<Decoder>>>,
+    /// Ready pieces of text for encoding.
+    fragments: OnceCell<Fragments>,
     /// The writer, while nobody uses it.
     writer: Cell<Option<Box<Writer>>>,
 }
@@ -175,7 +180,9 @@ impl Version {
             actions: schema.actions.iter().map(|a| unsafe { intern(a.name) }).collect(),
             leaves: RefCell::default(),
             roles: roles(schema),
+            items: Cell::default(),
             decoder: Cell::new(None),
+            fragments: OnceCell::new(),
             writer: Cell::new(None),
         }
     }
@@ -261,6 +268,12 @@ impl Version {
         let result = work(&mut decoder);
         self.decoder.set(Some(decoder));
         result
+    }
+
+    /// Ready pieces of text for encoding.
+    #[inline]
+    pub(super) fn fragments(&self) -> &Fragments {
+        self.fragments.get_or_init(|| Fragments::new(self.schema))
     }
 
     /// Runs `work` with the writer, as [`Version::with_decoder`].

@@ -20,7 +20,7 @@ pub(crate) struct PythonSink {
 impl PythonSink {
     /// A sink for messages of `version`.
     pub(crate) fn new(version: &'static Version, _py: Python<'_>) -> Self {
-        Self { version, items: Vec::new(), failed: false }
+        Self { version, items: version.items.take(), failed: false }
     }
 
     /// Whether a Python error is set and the result must be thrown away.
@@ -71,10 +71,17 @@ pub(super) unsafe fn date_time(value: DateTime) -> Owned {
             i32::from(value.hour),
             i32::from(value.minute),
             i32::from(value.second),
-            value.microsecond.cast_signed(),
+            i32::from(value.millisecond) * 1000,
             (*api).TimeZone_UTC,
             (*api).DateTimeType,
         ))
+    }
+}
+
+impl Drop for PythonSink {
+    fn drop(&mut self) {
+        self.items.clear();
+        self.version.items.set(std::mem::take(&mut self.items));
     }
 }
 

@@ -4,10 +4,12 @@ use std::slice;
 
 use ocpp_core::datetime::DateTime;
 use ocpp_core::sink::Source;
+use ocpp_core::writer::Writer;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::class::Class;
+use super::memory::Owned;
 use super::registry::Version;
 
 /// Reads message objects of one version. Rule 2 of the module lets it trust their members.
@@ -43,6 +45,26 @@ pub(super) unsafe fn text<'a>(string: *mut ffi::PyObject) -> (&'a [u8], usize) {
             return (&[], characters);
         }
         (slice::from_raw_parts(data.cast(), length.cast_unsigned()), characters)
+    }
+}
+
+/// The calendar fields of a `datetime`.
+///
+/// # Safety
+/// `value` must be a `datetime`, whose fields are in range.
+#[inline]
+pub(super) unsafe fn calendar(value: *mut ffi::PyObject) -> DateTime {
+    // SAFETY: the caller's promise.
+    unsafe {
+        DateTime {
+            year: ffi::PyDateTime_GET_YEAR(value) as u16,
+            month: ffi::PyDateTime_GET_MONTH(value) as u8,
+            day: ffi::PyDateTime_GET_DAY(value) as u8,
+            hour: ffi::PyDateTime_DATE_GET_HOUR(value) as u8,
+            minute: ffi::PyDateTime_DATE_GET_MINUTE(value) as u8,
+            second: ffi::PyDateTime_DATE_GET_SECOND(value) as u8,
+            millisecond: (ffi::PyDateTime_DATE_GET_MICROSECOND(value) / 1000) as u16,
+        }
     }
 }
 
@@ -103,18 +125,8 @@ impl Source for PythonSource<'_> {
 
     #[inline]
     fn date_time(&self, value: Self::Value) -> DateTime {
-        // SAFETY: the member is exactly a `datetime` in UTC, so all fields are in range.
-        unsafe {
-            DateTime {
-                year: ffi::PyDateTime_GET_YEAR(value) as u16,
-                month: ffi::PyDateTime_GET_MONTH(value) as u8,
-                day: ffi::PyDateTime_GET_DAY(value) as u8,
-                hour: ffi::PyDateTime_DATE_GET_HOUR(value) as u8,
-                minute: ffi::PyDateTime_DATE_GET_MINUTE(value) as u8,
-                second: ffi::PyDateTime_DATE_GET_SECOND(value) as u8,
-                microsecond: ffi::PyDateTime_DATE_GET_MICROSECOND(value).cast_unsigned(),
-            }
-        }
+        // SAFETY: the member is exactly a `datetime` in UTC.
+        unsafe { calendar(value) }
     }
 
     #[inline]
@@ -133,6 +145,18 @@ impl Source for PythonSource<'_> {
     fn length(&self, list: Self::Value) -> usize {
         // SAFETY: the member is a tuple.
         unsafe { ffi::PyTuple_GET_SIZE(list).cast_unsigned() }
+    }
+
+    #[inline]
+    fn put_encoded(&self, object: Self::Value, out: &mut Writer, at: usize) -> Option<usize> {
+        self.version.leaves.borrow().put_encoded(object, out, at)
+    }
+
+    fn keep_encoded(&self, object: Self::Value, text: &[u8]) {
+        // SAFETY: the message keeps the object alive.
+        let object = unsafe { Owned::borrow(object) };
+        let replaced = self.version.leaves.borrow_mut().keep_encoded(object, text);
+        drop(replaced);
     }
 
     #[inline]

@@ -108,7 +108,13 @@ impl MeterValueTemplate {
             let mut samples = Vec::with_capacity(self.samples.len());
             for (index, sample) in self.samples.iter().enumerate() {
                 let value = ffi::PyTuple_GET_ITEM(values.as_ptr(), index.cast_signed());
-                samples.push(self.sample(sample.as_ptr(), value)?);
+                let sample = self.sample(sample.as_ptr(), value).map_err(|refusal| {
+                    refusal.located(|violation| {
+                        violation.in_item(index);
+                        violation.in_member("sampledValue");
+                    })
+                })?;
+                samples.push(sample);
             }
             let mut building = Building::new(self.meter_value_class);
             if let Some(timestamp) =
