@@ -2,8 +2,11 @@
 
 use std::marker::PhantomData;
 
+use ocpp_core::Deviation;
 use ocpp_core::datetime::DateTime;
+use ocpp_core::frame::Frame;
 use ocpp_core::sink::{Sink, Source};
+use ocpp_core::writer::Writer;
 
 /// A decoded value.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,26 +20,6 @@ pub enum Tree {
     Json(String),
     Object(u16, Vec<Option<Tree>>),
     List(Vec<Tree>),
-}
-
-impl Tree {
-    /// The value as it can be written: date-times hold milliseconds.
-    #[must_use]
-    pub fn writable(mut self) -> Self {
-        match &mut self {
-            Self::Moment(moment) => moment.microsecond -= moment.microsecond % 1000,
-            Self::Object(_, members) => {
-                for member in members {
-                    *member = member.take().map(Self::writable);
-                }
-            }
-            Self::List(items) => {
-                *items = std::mem::take(items).into_iter().map(Self::writable).collect();
-            }
-            _ => {}
-        }
-        self
-    }
 }
 
 /// An object made from the first bytes of its text.
@@ -69,6 +52,11 @@ impl TreeSink {
 impl Sink for TreeSink {
     type Value = Tree;
     type Object = (u16, Vec<Option<Tree>>);
+    type Frame = (Frame<Tree>, Vec<Deviation>);
+
+    fn frame(&mut self, frame: Frame<Tree>, deviations: Vec<Deviation>) -> Self::Frame {
+        (frame, deviations)
+    }
 
     fn ascii(&mut self, text: &[u8]) -> Tree {
         assert!(text.is_ascii());
@@ -137,7 +125,12 @@ impl Sink for TreeSink {
         self.lists.truncate(mark);
     }
 
-    fn shared(&mut self, object_type: u16, head: &[u8; 32]) -> Option<(Tree, usize)> {
+    fn shared(
+        &mut self,
+        object_type: u16,
+        _place: usize,
+        head: &[u8; 32],
+    ) -> Option<(Tree, usize)> {
         let same = |leaf: &&Leaf| {
             leaf.object_type == object_type && leaf.head[..leaf.length] == head[..leaf.length]
         };
@@ -230,5 +223,13 @@ impl<'a> Source for TreeSource<'a> {
             Tree::List(items) => &items[index],
             other => unreachable!("no list: {other:?}"),
         }
+    }
+
+    fn put_encoded(&self, _object: Self::Value, _out: &mut Writer, _at: usize) -> Option<usize> {
+        None
+    }
+
+    fn keep_encoded(&self, _object: Self::Value, text: &[u8]) {
+        assert!(text.starts_with(b"{") && text.ends_with(b"}"));
     }
 }

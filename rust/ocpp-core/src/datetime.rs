@@ -153,7 +153,9 @@ fn put_two(out: &mut Block, at: usize, value: u8) {
 fn days_in_month(year: u16, month: u8) -> u8 {
     match month {
         4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
+        }
         2 => 28,
         _ => 31,
     }
@@ -167,7 +169,8 @@ fn days_from_civil(year: u16, month: u8, day: u8) -> i32 {
     } else {
         (i32::from(month) + 9, i32::from(year) - 1)
     };
-    365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400)
+    365 * year + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
         + (153 * month + 2) / 5
         + i32::from(day)
         - 1

@@ -30,7 +30,7 @@ pub struct OpenCall<'a> {
 }
 
 /// A decoded frame.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum Frame<V> {
     /// CALL or SEND.
     Request {
@@ -68,7 +68,7 @@ pub enum Frame<V> {
 }
 
 /// What is wrong with a frame, and what was readable of it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Invalid {
     /// The message type number, if there is one.
     pub message_type: Option<i64>,
@@ -110,7 +110,7 @@ impl Decoder {
         self.schema
     }
 
-    /// Decodes one frame. The deviations are those of tolerant mode.
+    /// Decodes one frame and hands it to [`Sink::frame`].
     #[inline]
     pub fn frame<S: Sink>(
         &mut self,
@@ -118,18 +118,16 @@ impl Decoder {
         policy: Policy,
         open: Option<OpenCall<'_>>,
         sink: &mut S,
-    ) -> (Frame<S::Value>, Vec<Deviation>) {
+    ) -> S::Frame {
         let ascii = match self.load(bytes, policy) {
             Ok(ascii) => ascii,
-            Err(violation) => return (Header::default().invalid(violation), Vec::new()),
+            Err(violation) => return Header::default().invalid(violation, sink),
         };
-        let mut frame = FrameParser {
-            parser: self.parser(ascii, policy, sink),
-            header: Header::default(),
-        };
+        let mut frame =
+            FrameParser { parser: self.parser(ascii, policy, sink), header: Header::default() };
         match frame.frame(open) {
-            Ok(result) => (result, frame.parser.deviations),
-            Err(violation) => (frame.header.invalid(violation), Vec::new()),
+            Ok(result) => result,
+            Err(violation) => frame.header.invalid(violation, frame.parser.sink),
         }
     }
 
@@ -200,9 +198,10 @@ struct Header {
 
 impl Header {
     #[cold]
-    fn invalid<V>(self, violation: Box<Violation>) -> Frame<V> {
+    fn invalid<S: Sink>(self, violation: Box<Violation>, sink: &mut S) -> S::Frame {
         let Self { message_type, id, action } = self;
-        Frame::Invalid(Box::new(Invalid { message_type, id, action, violation }))
+        let invalid = Invalid { message_type, id, action, violation };
+        sink.frame(Frame::Invalid(Box::new(invalid)), Vec::new())
     }
 }
 
@@ -219,7 +218,7 @@ enum Span {
 
 impl<S: Sink> FrameParser<'_, S> {
     #[inline]
-    fn frame(&mut self, open: Option<OpenCall<'_>>) -> Parsed<Frame<S::Value>> {
+    fn frame(&mut self, open: Option<OpenCall<'_>>) -> Parsed<S::Frame> {
         let message_type = self.message_type()?;
         self.comma()?;
         let id = self.message_id()?;
@@ -285,7 +284,7 @@ impl<S: Sink> FrameParser<'_, S> {
     }
 
     #[inline]
-    fn request(&mut self, id: &Span, send: bool) -> Parsed<Frame<S::Value>> {
+    fn request(&mut self, id: &Span, send: bool) -> Parsed<S::Frame> {
         self.comma()?;
         let action = self.string("the action")?;
         let schema = self.parser.schema;
@@ -298,7 +297,8 @@ impl<S: Sink> FrameParser<'_, S> {
         let result = self.comma().and_then(|()| self.payload(schema.actions[index].request));
         match result {
             Ok(payload) => {
-                Ok(Frame::Request { send, id: self.value(id), action: index, payload })
+                let id = self.value(id);
+                Ok(self.finish(Frame::Request { send, id, action: index, payload }))
             }
             Err(violation) => {
                 self.header.action = Some(schema.actions[index].name.to_owned());
@@ -323,15 +323,17 @@ impl<S: Sink> FrameParser<'_, S> {
         (action.name.as_bytes() == name && action.response.is_none() == send).then_some(index)
     }
 
-    fn result(&mut self, id: &Span, open: Option<OpenCall<'_>>) -> Parsed<Frame<S::Value>> {
+    fn result(&mut self, id: &Span, open: Option<OpenCall<'_>>) -> Parsed<S::Frame> {
         self.comma()?;
         let Some(open) = open.filter(|open| self.is_id(id, open.id)) else {
             self.parser.any_value()?;
             self.close()?;
-            return Ok(Frame::Result { id: self.value(id), payload: None });
+            let id = self.value(id);
+            return Ok(self.finish(Frame::Result { id, payload: None }));
         };
         let payload = self.payload(open.response)?;
-        Ok(Frame::Result { id: self.value(id), payload: Some(payload) })
+        let id = self.value(id);
+        Ok(self.finish(Frame::Result { id, payload: Some(payload) }))
     }
 
     fn is_id(&self, id: &Span, expected: &str) -> bool {
@@ -341,7 +343,7 @@ impl<S: Sink> FrameParser<'_, S> {
         }
     }
 
-    fn error(&mut self, id: &Span, of_result: bool) -> Parsed<Frame<S::Value>> {
+    fn error(&mut self, id: &Span, of_result: bool) -> Parsed<S::Frame> {
         self.comma()?;
         let code = self.string("the error code")?;
         self.comma()?;
@@ -352,13 +354,20 @@ impl<S: Sink> FrameParser<'_, S> {
         }
         let details = self.parser.any_value()?;
         self.close()?;
-        Ok(Frame::Error {
+        let frame = Frame::Error {
             of_result,
             id: self.value(id),
             code: self.value(&code),
             description: self.value(&description),
             details: self.parser.sink.json(&details),
-        })
+        };
+        Ok(self.finish(frame))
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, frame: Frame<S::Value>) -> S::Frame {
+        let deviations = std::mem::take(&mut self.parser.deviations);
+        self.parser.sink.frame(frame, deviations)
     }
 
     /// The payload and everything behind it.

@@ -33,11 +33,7 @@ impl<S: Sink> Parser<'_, S> {
     }
 
     /// Copies what `skip` skips.
-    fn copy_raw(
-        &mut self,
-        out: &mut String,
-        skip: impl Fn(&mut Self) -> Parsed<()>,
-    ) -> Parsed<()> {
+    fn copy_raw(&mut self, out: &mut String, skip: impl Fn(&mut Self) -> Parsed<()>) -> Parsed<()> {
         let start = self.at;
         skip(self)?;
         out.push_str(&String::from_utf8_lossy(&self.padded[start..self.at]));

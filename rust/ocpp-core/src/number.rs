@@ -116,17 +116,14 @@ fn general(padded: &[u8], from: usize, mut at: usize) -> Result<(Number, usize),
         }
     }
     let text = str::from_utf8(&padded[from..at]).map_err(|_| NumberError::Syntax)?;
-    if !fractional && !exponent
+    if !fractional
+        && !exponent
         && let Ok(value) = text.parse()
     {
         return Ok((Number::Integer(value), at));
     }
     let value: f64 = text.parse().map_err(|_| NumberError::Syntax)?;
-    if value.is_finite() {
-        Ok((Number::Double(value), at))
-    } else {
-        Err(NumberError::TooLarge)
-    }
+    if value.is_finite() { Ok((Number::Double(value), at)) } else { Err(NumberError::TooLarge) }
 }
 
 #[cfg(test)]

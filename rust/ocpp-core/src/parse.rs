@@ -37,6 +37,9 @@ pub(crate) struct Guesses {
 /// Fields and positions that fall on one place merely spoil each other's guess.
 const VALUE_GUESSES: usize = 4096;
 
+/// Distance between the places of two fields, so that the items of an array have room.
+const PLACE_STRIDE: usize = 37;
+
 impl Guesses {
     pub(crate) fn new(schema: &Schema) -> Self {
         let values = Box::new([0; VALUE_GUESSES]);
@@ -82,46 +85,46 @@ impl<S: Sink> Parser<'_, S> {
     /// Parses the payload of this type; the input stands at its first byte.
     pub(crate) fn payload(&mut self, id: u16) -> Parsed<S::Value> {
         if self.peek() == b'{' {
-            return self.object(id);
+            return self.object(id, 0);
         }
         self.any_value()?;
         Err(Box::new(Violation::new(Rule::PayloadObject, "the payload must be an object")))
     }
 
-    fn object(&mut self, id: u16) -> Parsed<S::Value> {
+    #[inline(always)]
+    fn object(&mut self, id: u16, slot: usize) -> Parsed<S::Value> {
         let object_type = &self.schema.objects[usize::from(id)];
-        if object_type.leaf {
-            return self.leaf(id, object_type);
+        if object_type.leaf
+            && let Some(head) = self.padded[self.at..].first_chunk()
+        {
+            let place = slot.wrapping_mul(PLACE_STRIDE).wrapping_add(self.position);
+            if let Some((value, length)) = self.sink.shared(id, place, head) {
+                self.at += length;
+                return Ok(value);
+            }
         }
-        let mut object = self.sink.object(id);
-        self.members(id, object_type, &mut object)?;
-        Ok(self.sink.finish(object))
+        self.new_object(id, object_type)
     }
 
-    /// An object that may have been seen before, byte for byte.
-    fn leaf(&mut self, id: u16, object_type: &'static ObjectType) -> Parsed<S::Value> {
+    #[inline(never)]
+    fn new_object(&mut self, id: u16, object_type: &'static ObjectType) -> Parsed<S::Value> {
         let start = self.at;
-        let head = self.padded[start..].first_chunk::<32>().copied();
-        if let Some(head) = &head
-            && let Some((value, length)) = self.sink.shared(id, head)
-        {
-            self.at += length;
-            return Ok(value);
-        }
         let deviations = self.deviations.len();
         let mut object = self.sink.object(id);
         self.members(id, object_type, &mut object)?;
         let value = self.sink.finish(object);
-        let length = self.at - start;
-        if let Some(head) = &head
-            && length <= head.len()
-            && deviations == self.deviations.len()
-        {
-            self.sink.share(id, head, length, &value);
+        if object_type.leaf && deviations == self.deviations.len() {
+            let length = self.at - start;
+            if let Some(head) = self.padded[start..].first_chunk()
+                && length <= head.len()
+            {
+                self.sink.share(id, head, length, &value);
+            }
         }
         Ok(value)
     }
 
+    #[inline(always)]
     fn members(
         &mut self,
         id: u16,
@@ -240,21 +243,21 @@ impl<S: Sink> Parser<'_, S> {
     /// The value of a known member; `None` when tolerant mode takes it as absent.
     #[inline(always)]
     fn member(&mut self, field: &'static Field, slot: usize) -> Parsed<Option<S::Value>> {
+        let start = self.at;
         let deviations = self.deviations.len();
-        let result = if self.peek() == b'n' && self.tolerant && !field.required {
-            self.null_as_absent(field)
-        } else if field.max_items != 0 {
+        let result = if field.max_items != 0 {
             self.array(field, slot)
         } else {
             self.single(field.kind, slot).map(Some)
         };
+        let result = match result {
+            Err(violation) => self.recover(field, start, violation),
+            result => result,
+        };
         if self.deviations.len() != deviations {
             self.locate_deviations(deviations, |violation| violation.in_member(field.key()));
         }
-        result.map_err(|mut violation| {
-            violation.in_member(field.key());
-            violation
-        })
+        result
     }
 
     #[inline(always)]
@@ -262,7 +265,7 @@ impl<S: Sink> Parser<'_, S> {
         match kind {
             Kind::Text(max_length) => self.text(max_length),
             Kind::Enum(id) => self.enumeration(id, slot),
-            Kind::Object(id) if self.peek() == b'{' => self.object(id),
+            Kind::Object(id) if self.peek() == b'{' => self.object(id, slot),
             Kind::Object(_) => Err(self.wrong_type("an object")),
             Kind::Number(minimum, maximum) => self.number(minimum, maximum),
             Kind::Integer(minimum, maximum) => self.integer(minimum, maximum),
@@ -354,17 +357,13 @@ impl<S: Sink> Parser<'_, S> {
         if text.chars().count() > max_length as usize {
             self.too_long(max_length)?;
         }
-        Ok(if text.is_ascii() {
-            self.sink.ascii(text.as_bytes())
-        } else {
-            self.sink.text(&text)
-        })
+        Ok(if text.is_ascii() { self.sink.ascii(text.as_bytes()) } else { self.sink.text(&text) })
     }
 
     #[inline(always)]
     fn enumeration(&mut self, id: u16, slot: usize) -> Parsed<S::Value> {
         let enumeration = &self.schema.enums[usize::from(id)];
-        let place = slot.wrapping_mul(37).wrapping_add(self.position) % VALUE_GUESSES;
+        let place = slot.wrapping_mul(PLACE_STRIDE).wrapping_add(self.position) % VALUE_GUESSES;
         let guess = usize::from(self.guesses.values[place]);
         if let Some(value) = enumeration.values.get(guess)
             && value.stands_at(&self.padded[self.at..])
@@ -518,15 +517,23 @@ impl<S: Sink> Parser<'_, S> {
         Ok(None)
     }
 
-    /// `null` in tolerant mode: Part 4, 4.1.5 lets a member be left out only by leaving it out.
+    /// Refuses a member, unless tolerant mode takes it as absent: Part 4, 4.1.5 lets an optional
+    /// member be left out only by leaving it out, but peers send `null`.
     #[cold]
-    fn null_as_absent(&mut self, field: &Field) -> Parsed<Option<S::Value>> {
-        if field.kind == Kind::Any {
-            return self.json().map(Some);
+    fn recover(
+        &mut self,
+        field: &Field,
+        start: usize,
+        mut violation: Box<Violation>,
+    ) -> Parsed<Option<S::Value>> {
+        let is_null = self.padded[start..].starts_with(b"null");
+        if self.tolerant && is_null && !field.required && violation.rule == Rule::Type {
+            let violation = Violation::new(Rule::Type, "null stands for absent");
+            self.tolerate(violation, Some("null".to_owned()))?;
+            return Ok(None);
         }
-        let text = self.any_value()?;
-        self.tolerate(Violation::new(Rule::Type, "null stands for absent"), Some(text))?;
-        Ok(None)
+        violation.in_member(field.key());
+        Err(violation)
     }
 
     /// A member that the schema does not name: kept if the type is open, else refused or set

@@ -4,6 +4,8 @@
 //! compiled anew for each implementation, so the calls cost nothing.
 
 use crate::datetime::DateTime;
+use crate::frame::Frame;
+use crate::parse::Deviation;
 use crate::writer::Writer;
 
 /// Receives the values of a message, innermost first.
@@ -12,6 +14,9 @@ pub trait Sink {
     type Value;
     /// An object whose members are being filled in. Dropping it gives it back.
     type Object;
+
+    /// What decoding a frame gives.
+    type Frame;
 
     /// A string of ASCII characters only.
     fn ascii(&mut self, text: &[u8]) -> Self::Value;
@@ -47,8 +52,17 @@ pub trait Sink {
     /// Gives back what was pushed since that mark.
     fn discard_list(&mut self, mark: usize);
 
-    /// An object made earlier from the same bytes, and how many of them it took.
-    fn shared(&mut self, object_type: u16, head: &[u8; 32]) -> Option<(Self::Value, usize)>;
+    /// Takes a whole frame and what tolerant mode let pass in it.
+    fn frame(&mut self, frame: Frame<Self::Value>, deviations: Vec<Deviation>) -> Self::Frame;
+
+    /// An object made earlier from the same bytes, and how many of them it took. `place` is a hint:
+    /// equal objects often come at equal places.
+    fn shared(
+        &mut self,
+        object_type: u16,
+        place: usize,
+        head: &[u8; 32],
+    ) -> Option<(Self::Value, usize)>;
     /// Offers an object for [`Sink::shared`]; it was made from the first `length` bytes.
     fn share(&mut self, object_type: u16, head: &[u8; 32], length: usize, value: &Self::Value);
 }

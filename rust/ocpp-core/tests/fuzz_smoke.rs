@@ -18,9 +18,30 @@ const ROUNDS: usize = 40_000;
 
 /// What a fuzzer's dictionary would hold.
 const SPICE: [&[u8]; 24] = [
-    b"\"", b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\0", b"\n", b"null", b"true", b"-", b"1e999",
-    b"17.0", b"\\u0041", b"\\ud83d\\udd0c", b"\\ud800", b"\xff", b"\xf0\x9f\x94\x8c", b"[]",
-    b"\"x\":1,", b"{\"vendorId\":\"v\"}", b"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+    b"\"",
+    b"\\",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"\0",
+    b"\n",
+    b"null",
+    b"true",
+    b"-",
+    b"1e999",
+    b"17.0",
+    b"\\u0041",
+    b"\\ud83d\\udd0c",
+    b"\\ud800",
+    b"\xff",
+    b"\xf0\x9f\x94\x8c",
+    b"[]",
+    b"\"x\":1,",
+    b"{\"vendorId\":\"v\"}",
+    b"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
 ];
 
 /// A small generator of numbers (splitmix64): reproducible, no dependency.

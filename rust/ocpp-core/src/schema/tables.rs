@@ -96,7 +96,12 @@ impl Field {
 
     #[doc(hidden)]
     #[must_use]
-    pub const fn new(fragment: &'static str, name: &'static str, kind: Kind, required: bool) -> Self {
+    pub const fn new(
+        fragment: &'static str,
+        name: &'static str,
+        kind: Kind,
+        required: bool,
+    ) -> Self {
         Self {
             fragment,
             name,
@@ -109,8 +114,8 @@ impl Field {
     }
 }
 
-/// The head of a key fragment as four words and masks.
-#[derive(Debug)]
+/// The head of a text as four words and masks.
+#[derive(Clone, Copy, Debug)]
 pub struct Window {
     words: [u64; 4],
     masks: [u64; 4],
@@ -121,7 +126,12 @@ impl Window {
     pub const WIDTH: usize = 32;
 
     const fn new(fragment: &str) -> Self {
-        let bytes = fragment.as_bytes();
+        Self::of(fragment.as_bytes())
+    }
+
+    /// The window of any text.
+    #[must_use]
+    pub const fn of(bytes: &[u8]) -> Self {
         let mut window = Self { words: [0; 4], masks: [0; 4] };
         let mut i = 0;
         while i < bytes.len() && i < Self::WIDTH {
@@ -138,8 +148,8 @@ impl Window {
     pub fn matches(&self, bytes: &[u8; Self::WIDTH]) -> bool {
         let (words, _) = bytes.as_chunks::<8>();
         let mut difference = 0;
-        for i in 0..4 {
-            difference |= (u64::from_le_bytes(words[i]) ^ self.words[i]) & self.masks[i];
+        for ((word, expected), mask) in words.iter().zip(self.words).zip(self.masks) {
+            difference |= (u64::from_le_bytes(*word) ^ expected) & mask;
         }
         difference == 0
     }

@@ -30,10 +30,7 @@ pub(crate) enum Framing {
 }
 
 /// Runs `work` on the bytes of a bytes-like object.
-fn with_bytes<'py, T>(
-    data: &Bound<'py, PyAny>,
-    work: impl FnOnce(&[u8]) -> T,
-) -> PyResult<T> {
+fn with_bytes<'py, T>(data: &Bound<'py, PyAny>, work: impl FnOnce(&[u8]) -> T) -> PyResult<T> {
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         return Ok(work(bytes.as_bytes()));
     }
@@ -58,23 +55,23 @@ pub(crate) fn decode_frame<'py>(
     open: Option<(&str, &str)>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = data.py();
-    let open = open.and_then(|(id, action)| {
-        Some(OpenCall { id, response: version.response_of(action)? })
-    });
+    let open =
+        open.and_then(|(id, action)| Some(OpenCall { id, response: version.response_of(action)? }));
     let mut sink = PythonSink::new(version, py);
-    let (frame, deviations) = with_bytes(data, |bytes| {
+    let frame = with_bytes(data, |bytes| {
         version.with_decoder(|decoder| decoder.frame(bytes, policy, open, &mut sink))
     })?;
     if sink.failed() {
         drop(frame);
         return Err(PyErr::fetch(py));
     }
-    let frame = frame_record(py, version, frame, deviations)?;
     // SAFETY: a new reference.
     Ok(unsafe { Bound::from_owned_ptr(py, frame.into_ptr()) })
 }
 
-fn frame_record(
+/// The record of a frame.
+#[inline(always)]
+pub(super) fn frame_record(
     py: Python<'_>,
     version: &'static Version,
     frame: Frame<Owned>,
@@ -273,10 +270,7 @@ pub(crate) fn open_frame(out: &mut Writer, message_type: u8, message_id: &str) {
 }
 
 /// The text of a JSON object, `{}` for none; raises `ValidationError` for anything else.
-pub(crate) fn json_object(
-    py: Python<'_>,
-    value: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Vec<u8>> {
+pub(crate) fn json_object(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<u8>> {
     let Some(value) = value else {
         return Ok(b"{}".to_vec());
     };
@@ -309,9 +303,8 @@ pub(crate) fn public_classes(py: Python<'_>) -> Vec<(&'static str, Bound<'_, PyA
 /// `Call | CallResult | ...`: what decoding a frame can give.
 pub(crate) fn frame_union(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     let records = registry::records(py);
-    let mut classes = records.all().into_iter().filter(|class| {
-        !std::ptr::eq(*class, records.deviation)
-    });
+    let mut classes =
+        records.all().into_iter().filter(|class| !std::ptr::eq(*class, records.deviation));
     // SAFETY: types live for ever.
     let bound = |class: &'static Class| unsafe {
         Bound::<PyAny>::from_borrowed_ptr(py, class.as_type().cast())

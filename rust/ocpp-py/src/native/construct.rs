@@ -60,8 +60,7 @@ pub(crate) fn validation_error(py: Python<'_>, violation: &Violation) -> PyErr {
     let class = CLASS.get_or_try_init(py, || {
         Ok::<_, PyErr>(py.import("ocpp_fast.errors")?.getattr("ValidationError")?.unbind())
     });
-    let arguments =
-        (violation.rule.code().name(), violation.pointer(), violation.cause.as_str());
+    let arguments = (violation.rule.code().name(), violation.pointer(), violation.cause.as_str());
     match class.and_then(|class| class.bind(py).call1(arguments)) {
         Ok(error) => PyErr::from_value(error),
         Err(error) => error,
@@ -97,13 +96,26 @@ pub(super) unsafe extern "C" fn vectorcall(
         match fill(class, &mut building, arguments, keywords)
             .and_then(|()| check_required(class, &building))
         {
-            Ok(()) => building.finish().into_ptr(),
+            Ok(()) => share(class, building.finish()).into_ptr(),
             Err(refusal) => {
                 drop(building);
                 refusal.raise(py);
                 ptr::null_mut()
             }
         }
+    }
+}
+
+/// The same object for the same members of a small type, so that its text is kept too.
+#[inline]
+fn share(class: &Class, object: Owned) -> Owned {
+    match class.shape {
+        Shape::Message { version, id } if version.schema.objects[usize::from(id)].leaf => {
+            let (object, spare) = version.leaves.borrow_mut().intern(object);
+            drop(spare);
+            object
+        }
+        _ => object,
     }
 }
 
@@ -405,11 +417,7 @@ unsafe fn object(
     }
 }
 
-unsafe fn number(
-    value: *mut ffi::PyObject,
-    minimum: f64,
-    maximum: f64,
-) -> Result<Owned, Refusal> {
+unsafe fn number(value: *mut ffi::PyObject, minimum: f64, maximum: f64) -> Result<Owned, Refusal> {
     // SAFETY: the GIL is held and `value` alive.
     unsafe {
         let exact = ffi::PyFloat_CheckExact(value) != 0;
@@ -435,19 +443,11 @@ unsafe fn number(
         if double > maximum {
             return Err(out_of_limits(Rule::Maximum, maximum));
         }
-        Ok(if exact {
-            Owned::borrow(value)
-        } else {
-            Owned::new(ffi::PyFloat_FromDouble(double))
-        })
+        Ok(if exact { Owned::borrow(value) } else { Owned::new(ffi::PyFloat_FromDouble(double)) })
     }
 }
 
-unsafe fn integer(
-    value: *mut ffi::PyObject,
-    minimum: i64,
-    maximum: i64,
-) -> Result<Owned, Refusal> {
+unsafe fn integer(value: *mut ffi::PyObject, minimum: i64, maximum: i64) -> Result<Owned, Refusal> {
     // SAFETY: the GIL is held and `value` alive.
     unsafe {
         if ffi::PyLong_CheckExact(value) == 0 {
@@ -478,8 +478,8 @@ unsafe fn unusual_integer(
     // SAFETY: the GIL is held and `value` alive.
     unsafe {
         let is_int = ffi::PyLong_Check(value) != 0 && ffi::PyBool_Check(value) == 0;
-        let is_whole = ffi::PyFloat_Check(value) != 0
-            && ffi::PyFloat_AS_DOUBLE(value).fract() == 0.0;
+        let is_whole =
+            ffi::PyFloat_Check(value) != 0 && ffi::PyFloat_AS_DOUBLE(value).fract() == 0.0;
         if !is_int && !is_whole {
             return Err(wrong_type("an int"));
         }
@@ -532,10 +532,7 @@ unsafe fn date_time(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
     }
 }
 
-unsafe fn to_utc(
-    value: *mut ffi::PyObject,
-    utc: *mut ffi::PyObject,
-) -> Result<Owned, Refusal> {
+unsafe fn to_utc(value: *mut ffi::PyObject, utc: *mut ffi::PyObject) -> Result<Owned, Refusal> {
     // SAFETY: the GIL is held, both are alive.
     unsafe {
         let method = Owned::new(ffi::PyUnicode_FromString(c"astimezone".as_ptr()));
@@ -603,6 +600,7 @@ pub(crate) fn record_text(_py: Python<'_>, value: &str) -> Owned {
 }
 
 /// A record of the codec, members in order; `None` for an absent one.
+#[inline]
 pub(crate) fn record<const N: usize>(
     _py: Python<'_>,
     class: &'static Class,

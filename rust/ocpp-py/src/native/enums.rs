@@ -22,10 +22,11 @@ impl EnumClass {
     pub(super) fn make(py: Python<'_>, module: &str, schema: &EnumType) -> PyResult<Self> {
         let pairs: Vec<_> =
             schema.members.iter().copied().zip(schema.values.iter().map(|v| v.text())).collect();
-        let class = py
-            .import("ocpp_fast.messages._enums")?
-            .getattr("make_enum")?
-            .call1((module, schema.name, PyList::new(py, pairs)?))?;
+        let class = py.import("ocpp_fast.messages._enums")?.getattr("make_enum")?.call1((
+            module,
+            schema.name,
+            PyList::new(py, pairs)?,
+        ))?;
         let mut members = Vec::with_capacity(schema.members.len());
         for name in schema.members {
             members.push(class.getattr(*name)?.unbind().into_ptr());

@@ -2,18 +2,33 @@
 
 use std::ptr;
 
+use ocpp_core::schema::tables::Window;
 use ocpp_core::writer::{Block, Writer};
 use pyo3::ffi;
-use wide::u8x16;
 
+use super::class::Class;
 use super::memory::Owned;
 
 const PLACES: usize = 64;
+const HINTS: usize = 1024;
+const ENCODED_PLACES: usize = 256;
 
-/// Objects by the bytes that they were made from.
+/// Objects by the bytes that they were made from, by their members, and their text.
 pub(crate) struct Leaves {
     entries: Box<[Leaf; PLACES]>,
-    encoded: Box<[Encoded; PLACES]>,
+    /// Which entry a place of a message had last time.
+    hints: Box<[u8; HINTS]>,
+    encoded: Box<[Encoded; ENCODED_PLACES]>,
+    interned: Box<[*mut ffi::PyObject; PLACES]>,
+}
+
+/// An object and the bytes that it was made from.
+#[derive(Clone, Copy)]
+struct Leaf {
+    window: Window,
+    object_type: u16,
+    length: u8,
+    object: *mut ffi::PyObject,
 }
 
 /// An object and its text.
@@ -24,33 +39,50 @@ struct Encoded {
     text: Block,
 }
 
-#[derive(Clone, Copy)]
-struct Leaf {
-    bytes: [u8; 32],
-    object_type: u16,
-    object: *mut ffi::PyObject,
-}
-
 impl Default for Leaves {
     fn default() -> Self {
-        let none = Leaf { bytes: [0; 32], object_type: 0, object: ptr::null_mut() };
+        let unread =
+            Leaf { window: Window::of(&[]), object_type: 0, length: 0, object: ptr::null_mut() };
         let unwritten = Encoded { object: ptr::null_mut(), length: 0, text: [0; 32] };
-        Self { entries: Box::new([none; PLACES]), encoded: Box::new([unwritten; PLACES]) }
+        Self {
+            entries: Box::new([unread; PLACES]),
+            hints: Box::new([0; HINTS]),
+            encoded: Box::new([unwritten; ENCODED_PLACES]),
+            interned: Box::new([ptr::null_mut(); PLACES]),
+        }
+    }
+}
+
+impl Leaf {
+    #[inline]
+    fn matches(&self, object_type: u16, head: &[u8; 32]) -> bool {
+        !self.object.is_null() && self.object_type == object_type && self.window.matches(head)
     }
 }
 
 impl Leaves {
-    /// The object that was made from the bytes up to the first closing brace.
+    /// The object that was made from these bytes.
     #[inline]
-    pub(super) fn find(&self, object_type: u16, head: &[u8; 32]) -> Option<(Owned, usize)> {
-        let length = length(head)?;
-        let bytes = cut(head, length);
-        let leaf = &self.entries[place(object_type, &bytes)];
-        if leaf.bytes != bytes || leaf.object_type != object_type || leaf.object.is_null() {
-            return None;
-        }
+    pub(super) fn find(
+        &mut self,
+        object_type: u16,
+        place: usize,
+        head: &[u8; 32],
+    ) -> Option<(Owned, usize)> {
+        let leaf = &self.entries[usize::from(self.hints[place % HINTS]) % PLACES];
+        let leaf = if leaf.matches(object_type, head) {
+            leaf
+        } else {
+            self.search(object_type, place, head)?
+        };
         // SAFETY: the cache owns a reference.
-        Some((unsafe { Owned::borrow(leaf.object) }, length))
+        Some((unsafe { Owned::borrow(leaf.object) }, usize::from(leaf.length)))
+    }
+
+    fn search(&mut self, object_type: u16, place: usize, head: &[u8; 32]) -> Option<&Leaf> {
+        let index = place_of_text(object_type, head, length(head)?);
+        self.hints[place % HINTS] = index as u8;
+        Some(&self.entries[index]).filter(|leaf| leaf.matches(object_type, head))
     }
 
     /// Keeps an object, in place of another if need be; returns that one.
@@ -64,12 +96,51 @@ impl Leaves {
         if length(head) != Some(used) {
             return Some(object);
         }
-        let bytes = cut(head, used);
-        let leaf = &mut self.entries[place(object_type, &bytes)];
-        let object = object.into_ptr();
-        let before = std::mem::replace(leaf, Leaf { bytes, object_type, object });
+        let leaf = Leaf {
+            window: Window::of(&head[..used]),
+            object_type,
+            length: used as u8,
+            object: object.into_ptr(),
+        };
+        let index = place_of_text(object_type, head, used);
+        let before = std::mem::replace(&mut self.entries[index], leaf);
         // SAFETY: the cache owned a reference to what it held.
         (!before.object.is_null()).then(|| unsafe { Owned::new(before.object) })
+    }
+
+    /// The object with the very same members, if it was made before; else keeps this one.
+    /// Returns the object to use and the one to give back.
+    pub(super) fn intern(&mut self, object: Owned) -> (Owned, Option<Owned>) {
+        // SAFETY: the cache owns references to complete message objects.
+        unsafe {
+            let kept = &mut self.interned[place_of_members(object.as_ptr())];
+            if !kept.is_null() && same_members(*kept, object.as_ptr()) {
+                return (Owned::borrow(*kept), Some(object));
+            }
+            let before = std::mem::replace(kept, Owned::borrow(object.as_ptr()).into_ptr());
+            (object, (!before.is_null()).then(|| Owned::new(before)))
+        }
+    }
+}
+
+/// Whether two objects have one type and the same objects as members.
+unsafe fn same_members(left: *mut ffi::PyObject, right: *mut ffi::PyObject) -> bool {
+    // SAFETY: both are message objects.
+    unsafe {
+        let class = Class::of(left);
+        ffi::Py_TYPE(left) == ffi::Py_TYPE(right)
+            && (0..class.slots).all(|slot| class.member(left, slot) == class.member(right, slot))
+    }
+}
+
+unsafe fn place_of_members(object: *mut ffi::PyObject) -> usize {
+    // SAFETY: a message object.
+    unsafe {
+        let class = Class::of(object);
+        let mixed = (0..class.slots).fold(0_u64, |mixed, slot| {
+            mixed.rotate_left(9) ^ class.member(object, slot) as usize as u64
+        });
+        scatter(mixed, PLACES)
     }
 }
 
@@ -82,7 +153,7 @@ impl Leaves {
         out: &mut Writer,
         at: usize,
     ) -> Option<usize> {
-        let encoded = &self.encoded[place_of_object(object)];
+        let encoded = &self.encoded[scatter(object as usize as u64, ENCODED_PLACES)];
         (encoded.object == object).then(|| out.put_block(at, &encoded.text, encoded.length))
     }
 
@@ -93,7 +164,7 @@ impl Leaves {
             return Some(object);
         };
         room.copy_from_slice(text);
-        let encoded = &mut self.encoded[place_of_object(object.as_ptr())];
+        let encoded = &mut self.encoded[scatter(object.as_ptr() as usize as u64, ENCODED_PLACES)];
         let before = std::mem::replace(
             encoded,
             Encoded { object: object.into_ptr(), length: text.len(), text: block },
@@ -104,42 +175,19 @@ impl Leaves {
 }
 
 /// Bytes up to and with the first closing brace.
-#[inline]
 fn length(head: &[u8; 32]) -> Option<usize> {
-    let (halves, _) = head.as_chunks::<16>();
-    let brace = u8x16::splat(b'}');
-    let low = u8x16::new(halves[0]).simd_eq(brace).to_bitmask();
-    let high = u8x16::new(halves[1]).simd_eq(brace).to_bitmask();
-    let mask = low | high << 16;
-    (mask != 0).then(|| mask.trailing_zeros() as usize + 1)
+    head.iter().position(|byte| *byte == b'}').map(|position| position + 1)
 }
 
-/// The first `length` bytes, zeros behind them.
-#[inline]
-fn cut(head: &[u8; 32], length: usize) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    for (index, (to, from)) in bytes.iter_mut().zip(head).enumerate() {
-        *to = if index < length { *from } else { 0 };
-    }
-    bytes
+fn place_of_text(object_type: u16, head: &[u8; 32], length: usize) -> usize {
+    let mixed = head[..length].iter().fold(u64::from(object_type), |mixed, byte| {
+        (mixed ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    scatter(mixed, PLACES)
 }
 
+/// One of `places` (a power of two), each as likely as the others.
 #[inline]
-fn place(object_type: u16, bytes: &[u8; 32]) -> usize {
-    let (words, _) = bytes.as_chunks::<8>();
-    let mut mixed = u64::from(object_type);
-    for (index, word) in words.iter().enumerate() {
-        mixed ^= u64::from_le_bytes(*word).rotate_left(17 * index as u32);
-    }
-    scatter(mixed)
-}
-
-#[inline]
-fn place_of_object(object: *mut ffi::PyObject) -> usize {
-    scatter(object as usize as u64)
-}
-
-#[inline]
-fn scatter(value: u64) -> usize {
-    (value.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - PLACES.trailing_zeros())) as usize
+fn scatter(value: u64, places: usize) -> usize {
+    (value.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - places.trailing_zeros())) as usize
 }

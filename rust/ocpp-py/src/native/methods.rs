@@ -297,10 +297,7 @@ unsafe extern "C" fn reduce(
     }
 }
 
-unsafe fn reduced<'py>(
-    py: Python<'py>,
-    object: *mut ffi::PyObject,
-) -> PyResult<Bound<'py, PyAny>> {
+unsafe fn reduced<'py>(py: Python<'py>, object: *mut ffi::PyObject) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: `object` is a message and alive.
     unsafe {
         let class = Class::of(object);
@@ -308,8 +305,8 @@ unsafe fn reduced<'py>(
             Shape::Message { version, .. } => version.schema.version,
             Shape::Record { .. } => "",
         };
-        let members = (0..class.slots)
-            .map(|slot| Bound::from_borrowed_ptr(py, class.member(object, slot)));
+        let members =
+            (0..class.slots).map(|slot| Bound::from_borrowed_ptr(py, class.member(object, slot)));
         let members = PyTuple::new(py, members.collect::<Vec<_>>())?;
         let restore = py.import("ocpp_fast._core")?.getattr("_restore")?;
         let arguments = (version, class.short_name(), members).into_pyobject(py)?;

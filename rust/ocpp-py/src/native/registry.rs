@@ -229,9 +229,7 @@ impl Version {
         let schema = &self.schema.enums[usize::from(id)];
         match EnumClass::make(py, self.schema.module, schema) {
             // Making it runs Python code, which may have asked for the same enumeration.
-            Ok(class) => {
-                Ok(self.enums[usize::from(id)].get_or_init(|| Box::leak(Box::new(class))))
-            }
+            Ok(class) => Ok(self.enums[usize::from(id)].get_or_init(|| Box::leak(Box::new(class)))),
             Err(error) => {
                 error.restore(py);
                 Err(())

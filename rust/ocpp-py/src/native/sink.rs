@@ -1,10 +1,13 @@
 //! Decoded values as Python objects.
 
+use ocpp_core::Deviation;
 use ocpp_core::datetime::DateTime;
+use ocpp_core::frame::Frame;
 use ocpp_core::sink::Sink;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::bridge::frame_record;
 use super::memory::{Building, Owned};
 use super::registry::Version;
 
@@ -90,6 +93,7 @@ impl Drop for PythonSink {
 impl Sink for PythonSink {
     type Value = Owned;
     type Object = Option<Building>;
+    type Frame = Owned;
 
     #[inline]
     fn ascii(&mut self, text: &[u8]) -> Owned {
@@ -129,7 +133,7 @@ impl Sink for PythonSink {
         unsafe { date_time(value) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn enumeration(&mut self, enumeration: u16, value: usize) -> Owned {
         // SAFETY: the members are kept for ever.
         unsafe {
@@ -199,9 +203,27 @@ impl Sink for PythonSink {
         self.items.truncate(mark);
     }
 
+    #[inline(always)]
+    fn frame(&mut self, frame: Frame<Owned>, deviations: Vec<Deviation>) -> Owned {
+        // SAFETY: the GIL is held.
+        let py = unsafe { Python::assume_attached() };
+        match frame_record(py, self.version, frame, deviations) {
+            Ok(record) => record,
+            Err(error) => {
+                error.restore(py);
+                self.fail()
+            }
+        }
+    }
+
     #[inline]
-    fn shared(&mut self, object_type: u16, head: &[u8; 32]) -> Option<(Owned, usize)> {
-        self.version.leaves.borrow().find(object_type, head)
+    fn shared(
+        &mut self,
+        object_type: u16,
+        place: usize,
+        head: &[u8; 32],
+    ) -> Option<(Owned, usize)> {
+        self.version.leaves.borrow_mut().find(object_type, place, head)
     }
 
     fn share(&mut self, object_type: u16, head: &[u8; 32], length: usize, value: &Owned) {

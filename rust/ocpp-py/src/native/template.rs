@@ -4,7 +4,6 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-
 use super::class::{Class, Shape};
 use super::construct::{Refusal, member};
 use super::memory::{Building, Owned};
@@ -117,8 +116,7 @@ impl MeterValueTemplate {
                 samples.push(sample);
             }
             let mut building = Building::new(self.meter_value_class);
-            if let Some(timestamp) =
-                member(self.meter_value_class, self.timestamp_slot, timestamp)?
+            if let Some(timestamp) = member(self.meter_value_class, self.timestamp_slot, timestamp)?
             {
                 building.set(self.timestamp_slot, timestamp);
             }
