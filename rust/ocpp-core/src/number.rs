@@ -47,7 +47,7 @@ impl Number {
         match self {
             Self::Integer(value) => Some(value),
             #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
-            Self::Double(value) if value.fract() == 0.0 && (-LIMIT..LIMIT).contains(&value) => {
+            Self::Double(value) if value.fract() == 0.0 && value.abs() < LIMIT => {
                 Some(value as i64)
             }
             Self::Double(_) => None,
@@ -179,5 +179,6 @@ mod tests {
         assert_eq!(read("1e2").unwrap().as_whole(), Some(100));
         assert_eq!(read("1.5").unwrap().as_whole(), None);
         assert_eq!(read("9223372036854775808").unwrap().as_whole(), None);
+        assert_eq!(read("-9223372036854775809").unwrap().as_whole(), None);
     }
 }

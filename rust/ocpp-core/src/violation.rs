@@ -140,6 +140,7 @@ pub struct Violation {
 enum Step {
     Member(Box<str>),
     Item(usize),
+    Pointer(Box<str>),
 }
 
 impl Violation {
@@ -156,6 +157,14 @@ impl Violation {
         self.path.push(Step::Member(key.into()));
     }
 
+    /// The same, at a JSON pointer that starts at the current value.
+    #[cold]
+    #[must_use]
+    pub fn at(mut self, pointer: &str) -> Self {
+        self.path.push(Step::Pointer(pointer.into()));
+        self
+    }
+
     /// The same, seen from the array around it.
     #[cold]
     pub fn in_item(&mut self, index: usize) {
@@ -167,10 +176,13 @@ impl Violation {
     pub fn pointer(&self) -> String {
         let mut pointer = String::new();
         for step in self.path.iter().rev() {
-            pointer.push('/');
             match step {
-                Step::Member(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
-                Step::Item(index) => pointer.push_str(&index.to_string()),
+                Step::Member(key) => {
+                    pointer.push('/');
+                    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                }
+                Step::Item(index) => pointer.push_str(&format!("/{index}")),
+                Step::Pointer(rest) => pointer.push_str(rest),
             }
         }
         pointer

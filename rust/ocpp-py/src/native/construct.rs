@@ -3,13 +3,13 @@
 use std::ptr;
 
 use ocpp_core::number::Number;
-use ocpp_core::schema::{Field, Kind};
-use ocpp_core::violation::{Rule, Violation};
+use ocpp_core::schema::{Field, Kind, ObjectType};
+use ocpp_core::violation::{ErrorCode, Rule, Violation};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use super::class::{Class, Shape};
 use super::memory::{Building, MAX_SLOTS, Owned};
@@ -266,7 +266,7 @@ pub(super) unsafe fn member(
         };
         let object_type = &version.schema.objects[usize::from(id)];
         let Some(field) = object_type.fields.get(slot) else {
-            return extra(value);
+            return extra(object_type, value);
         };
         if value == ffi::Py_None() && !field.required {
             return Ok(None);
@@ -281,18 +281,29 @@ pub(super) unsafe fn member(
 }
 
 /// Members of an open type that the schema does not name: a JSON object.
-unsafe fn extra(value: *mut ffi::PyObject) -> Result<Option<Owned>, Refusal> {
+unsafe fn extra(
+    object_type: &ObjectType,
+    value: *mut ffi::PyObject,
+) -> Result<Option<Owned>, Refusal> {
     // SAFETY: the GIL is held, `value` is alive.
     unsafe {
         if value == ffi::Py_None() {
             return Ok(None);
         }
+        let py = Python::assume_attached();
         let extra = any(value)?;
-        let raw = super::source::json_text(extra.as_ptr());
-        if !raw.starts_with(b"{") {
-            return Err(Violation::new(Rule::Type, "expected an object").into());
+        let members = Bound::from_borrowed_ptr(py, extra.as_ptr()).getattr("value");
+        let Ok(members) = members.and_then(|members| Ok(members.cast_into::<PyDict>()?)) else {
+            return Err(wrong_type("an object"));
+        };
+        for field in object_type.fields {
+            if members.contains(field.key()).unwrap_or(true) {
+                let mut violation = Violation::new(Rule::DuplicateMember, "the member has a name");
+                violation.in_member(field.key());
+                return Err(violation.into());
+            }
         }
-        Ok((raw != b"{}").then_some(extra))
+        Ok((!members.is_empty()).then_some(extra))
     }
 }
 
@@ -524,8 +535,7 @@ unsafe fn date_time(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
             return Ok(Owned::borrow(value));
         }
         if zone == ffi::Py_None() {
-            let cause = "the datetime must be aware of its time zone";
-            return Err(Violation::new(Rule::DateTime, cause).into());
+            return Err(naive());
         }
         let moment = if zone == utc { Owned::borrow(value) } else { to_utc(value, utc)? };
         Ok(super::sink::date_time(calendar(moment.as_ptr())))
@@ -535,13 +545,33 @@ unsafe fn date_time(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
 unsafe fn to_utc(value: *mut ffi::PyObject, utc: *mut ffi::PyObject) -> Result<Owned, Refusal> {
     // SAFETY: the GIL is held, both are alive.
     unsafe {
-        let method = Owned::new(ffi::PyUnicode_FromString(c"astimezone".as_ptr()));
-        let moment = returned(ffi::PyObject_CallMethodOneArg(value, method.as_ptr(), utc))?;
+        let offset = returned(ffi::PyObject_CallMethodNoArgs(value, name(c"utcoffset").as_ptr()))?;
+        if offset.as_ptr() == ffi::Py_None() {
+            return Err(naive());
+        }
+        let method = name(c"astimezone");
+        let moment = ffi::PyObject_CallMethodOneArg(value, method.as_ptr(), utc);
+        if moment.is_null() && ffi::PyErr_ExceptionMatches(ffi::PyExc_OverflowError) != 0 {
+            ffi::PyErr_Clear();
+            let cause = "in UTC the datetime leaves the years 1 to 9999";
+            return Err(Violation::new(Rule::DateTime, cause).into());
+        }
+        let moment = returned(moment)?;
         if ffi::PyDateTime_Check(moment.as_ptr()) == 0 {
             return Err(wrong_type("a datetime"));
         }
         Ok(moment)
     }
+}
+
+#[cold]
+fn naive() -> Refusal {
+    Violation::new(Rule::DateTime, "the datetime must be aware of its time zone").into()
+}
+
+unsafe fn name(text: &std::ffi::CStr) -> Owned {
+    // SAFETY: the GIL is held; the text ends in a zero byte.
+    unsafe { Owned::new(ffi::PyUnicode_FromString(text.as_ptr())) }
 }
 
 /// A `Json`, or what becomes one.
@@ -559,12 +589,22 @@ unsafe fn any(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
         };
         match convert() {
             Ok(json) => Ok(Owned::new(json.into_ptr())),
-            Err(error) => {
-                error.restore(py);
-                Err(Refusal::Error)
-            }
+            Err(error) => Err(json_refusal(py, error)),
         }
     }
+}
+
+/// Why `Json` refused a value, to be located within the message.
+#[cold]
+fn json_refusal(py: Python<'_>, error: PyErr) -> Refusal {
+    let text = |name| error.value(py).getattr(name).and_then(|value| value.extract::<String>());
+    if let (Ok(code), Ok(pointer), Ok(cause)) = (text("code"), text("pointer"), text("cause")) {
+        let is_type = code == ErrorCode::TypeConstraintViolation.name();
+        let rule = if is_type { Rule::Type } else { Rule::Syntax };
+        return Violation::new(rule, cause).at(&pointer).into();
+    }
+    error.restore(py);
+    Refusal::Error
 }
 
 /// What a call of the interpreter returned: a new reference, or null with an error set.
