@@ -11,54 +11,62 @@ const LIMIT: f64 = 9_007_199_254_740.0;
 /// `value`, and with at most 16 of them no shorter text does.
 #[inline]
 pub(crate) fn format(value: f64) -> Option<(Block, usize)> {
-    let thousandths = value * 1000.0;
-    let in_range = value.abs() < LIMIT && (value != 0.0 || value.is_sign_positive());
-    if !in_range || thousandths.trunc() != thousandths || thousandths / 1000.0 != value {
+    let product = value * 1000.0;
+    #[expect(clippy::cast_possible_truncation, reason = "compared with the product below")]
+    let thousandths = product as i64;
+    #[expect(clippy::cast_precision_loss, reason = "compared with the product itself")]
+    let is_whole = thousandths as f64 == product;
+    let in_range = value.abs() < LIMIT && (thousandths != 0 || value.to_bits() == 0);
+    if !is_whole || !in_range || product / 1000.0 != value {
         return None;
     }
-    #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
-    let thousandths = thousandths as i64;
-    let mut text = Block::default();
-    let mut at = 0;
-    if thousandths < 0 {
-        text[0] = b'-';
-        at = 1;
-    }
-    let thousandths = thousandths.unsigned_abs();
-    at = put_digits(&mut text, at, thousandths / 1000);
-    Some(put_fraction(text, at, thousandths % 1000))
+    Some(write(thousandths.unsigned_abs(), thousandths < 0))
 }
 
-#[inline]
-fn put_digits(text: &mut Block, at: usize, value: u64) -> usize {
-    let mut length = 1;
-    let mut limit = 10;
-    while value >= limit {
-        limit *= 10;
-        length += 1;
-    }
-    let mut rest = value;
-    for place in (at..at + length).rev() {
-        text[place] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    at + length
-}
+/// Where the decimal point stands while the digits are written to both sides of it.
+const POINT: usize = 24;
 
 #[inline]
-fn put_fraction(mut text: Block, at: usize, thousandths: u64) -> (Block, usize) {
-    let digits = [thousandths / 100, thousandths / 10 % 10, thousandths % 10];
-    text[at] = b'.';
-    for (place, digit) in digits.into_iter().enumerate() {
-        text[at + 1 + place] = b'0' + digit as u8;
-    }
-    let length = match digits {
-        [_, 0, 0] => 1,
-        [_, _, 0] => 2,
+fn write(thousandths: u64, negative: bool) -> (Block, usize) {
+    let mut text = [b'0'; 64];
+    let fraction = (thousandths % 1000) as usize;
+    text[POINT] = b'.';
+    text[POINT + 1] = b'0' + (fraction / 100) as u8;
+    [text[POINT + 2], text[POINT + 3]] = PAIRS[fraction % 100];
+    let decimals = match (fraction % 100, fraction % 10) {
+        (0, _) => 1,
+        (_, 0) => 2,
         _ => 3,
     };
-    (text, at + 1 + length)
+    let mut rest = thousandths / 1000;
+    let mut start = POINT;
+    while rest >= 10 {
+        start -= 2;
+        [text[start], text[start + 1]] = PAIRS[(rest % 100) as usize];
+        rest /= 100;
+    }
+    if rest > 0 || start == POINT {
+        start -= 1;
+        text[start] = b'0' + rest as u8;
+    }
+    if negative {
+        start -= 1;
+        text[start] = b'-';
+    }
+    let block = text[start..].first_chunk().copied().unwrap_or_default();
+    (block, POINT + 1 + decimals - start)
 }
+
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut value = 0;
+    while value < 100 {
+        pairs[value] = [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8];
+        value += 1;
+    }
+    pairs
+};
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 //!
 //! Slower than the typed path and rarely taken, but exactly as strict.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::parse::{Parsed, Parser};
@@ -12,110 +13,100 @@ use crate::violation::{Rule, Violation};
 /// Deepest nesting of a value without a schema.
 pub const MAX_DEPTH: usize = 64;
 
-impl<S: Sink> Parser<'_, S> {
-    /// Checks any value and returns it as compact JSON.
-    pub(crate) fn any_value(&mut self) -> Parsed<String> {
-        let mut out = String::new();
-        self.copy_value(&mut out, 0)?;
-        Ok(out)
+impl<'a, S: Sink> Parser<'a, S> {
+    /// Checks any value and returns it without spaces between its parts.
+    pub(crate) fn any_value(&mut self) -> Parsed<Cow<'a, str>> {
+        let start = self.at;
+        self.skip_value(0)?;
+        let raw = &self.padded[start..self.at];
+        Ok(match str::from_utf8(raw) {
+            Ok(text) if !text.contains([' ', '\n', '\r', '\t']) => Cow::Borrowed(text),
+            _ => Cow::Owned(without_spaces(raw)),
+        })
     }
 
-    fn copy_value(&mut self, out: &mut String, depth: usize) -> Parsed<()> {
+    fn skip_value(&mut self, depth: usize) -> Parsed<()> {
         match self.peek() {
-            b'{' => self.copy_object(out, depth + 1),
-            b'[' => self.copy_array(out, depth + 1),
-            b'"' => self.copy_raw(out, Self::skip_string),
-            b'0'..=b'9' | b'-' => {
-                self.copy_raw(out, |parser| parser.any_number("a number").map(drop))
-            }
-            _ => self.copy_literal(out),
+            b'{' => self.skip_object(depth + 1),
+            b'[' => self.skip_array(depth + 1),
+            b'"' => self.skip_string(),
+            b'0'..=b'9' | b'-' => self.any_number("a number").map(drop),
+            _ => self.skip_literal(),
         }
     }
 
-    /// Copies what `skip` skips.
-    fn copy_raw(&mut self, out: &mut String, skip: impl Fn(&mut Self) -> Parsed<()>) -> Parsed<()> {
-        let start = self.at;
-        skip(self)?;
-        out.push_str(&String::from_utf8_lossy(&self.padded[start..self.at]));
-        Ok(())
-    }
-
-    fn copy_literal(&mut self, out: &mut String) -> Parsed<()> {
+    fn skip_literal(&mut self) -> Parsed<()> {
         for literal in ["null", "true", "false"] {
             if self.padded[self.at..].starts_with(literal.as_bytes()) {
                 self.at += literal.len();
-                out.push_str(literal);
                 return Ok(());
             }
         }
         Err(self.broken("expected a value"))
     }
 
-    fn copy_object(&mut self, out: &mut String, depth: usize) -> Parsed<()> {
+    fn skip_object(&mut self, depth: usize) -> Parsed<()> {
         self.check_depth(depth)?;
         let mut keys = BTreeSet::new();
-        out.push('{');
-        self.copy_sequence(out, b'}', |parser, out| {
-            if parser.peek() != b'"' {
-                return Err(parser.broken("expected a member name"));
-            }
-            let start = parser.at;
-            let key = parser.string_value()?;
-            out.push_str(&String::from_utf8_lossy(&parser.padded[start..parser.at]));
-            out.push(':');
-            if !keys.insert(key.clone()) {
-                let cause = "the member stands there twice";
-                return Err(inside(&key, Box::new(Violation::new(Rule::DuplicateMember, cause))));
-            }
-            parser.skip_colon()?;
-            parser.copy_value(out, depth).map_err(|violation| inside(&key, violation))
-        })?;
-        out.push('}');
-        Ok(())
-    }
-
-    fn copy_array(&mut self, out: &mut String, depth: usize) -> Parsed<()> {
-        self.check_depth(depth)?;
-        let mut index = 0;
-        out.push('[');
-        self.copy_sequence(out, b']', |parser, out| {
-            parser.copy_value(out, depth).map_err(|mut violation| {
-                violation.in_item(index);
-                violation
-            })?;
-            index += 1;
-            Ok(())
-        })?;
-        out.push(']');
-        Ok(())
-    }
-
-    /// The elements between an opening bracket and `close`, with their commas.
-    fn copy_sequence(
-        &mut self,
-        out: &mut String,
-        close: u8,
-        mut element: impl FnMut(&mut Self, &mut String) -> Parsed<()>,
-    ) -> Parsed<()> {
         self.at += 1;
         self.skip_space();
-        if self.peek() == close {
+        if self.peek() == b'}' {
             self.at += 1;
             return Ok(());
         }
         loop {
-            element(self, out)?;
-            self.skip_space();
-            let byte = self.peek();
-            if byte != b',' && byte != close {
-                return Err(self.broken("expected a comma or a closing bracket"));
+            let key = self.plain_key()?;
+            if !keys.insert(key.clone()) {
+                let violation = Violation::new(Rule::DuplicateMember, "the member stands there twice");
+                return Err(inside(&key, Box::new(violation)));
             }
-            self.at += 1;
-            if byte == close {
+            self.skip_colon()?;
+            self.skip_value(depth).map_err(|violation| inside(&key, violation))?;
+            if !self.goes_on(b'}')? {
                 return Ok(());
             }
-            out.push(',');
-            self.skip_space();
+        }
+    }
+
+    fn skip_array(&mut self, depth: usize) -> Parsed<()> {
+        self.check_depth(depth)?;
+        self.at += 1;
+        self.skip_space();
+        if self.peek() == b']' {
+            self.at += 1;
+            return Ok(());
+        }
+        for index in 0.. {
+            self.skip_value(depth).map_err(|mut violation| {
+                violation.in_item(index);
+                violation
+            })?;
+            if !self.goes_on(b']')? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of a member, read past its closing quote.
+    pub(crate) fn plain_key(&mut self) -> Parsed<Cow<'a, str>> {
+        if self.peek() != b'"' {
+            return Err(self.broken("expected a member name"));
+        }
+        self.string_text()
+    }
+
+    /// Reads a string; borrowed if it holds no escapes.
+    pub(crate) fn string_text(&mut self) -> Parsed<Cow<'a, str>> {
+        let start = self.at + 1;
+        let end = string_end(self.padded, start);
+        if self.padded[end] != b'"' {
+            return self.string_value().map(Cow::Owned);
+        }
+        self.at = end + 1;
+        match str::from_utf8(&self.padded[start..end]) {
+            Ok(text) => Ok(Cow::Borrowed(text)),
+            Err(_) => Err(self.broken("a string is not UTF-8")),
         }
     }
 
@@ -213,4 +204,21 @@ impl<S: Sink> Parser<'_, S> {
 fn inside(key: &str, mut violation: Box<Violation>) -> Box<Violation> {
     violation.in_member(key);
     violation
+}
+
+/// Checked JSON without the spaces between its parts.
+fn without_spaces(raw: &[u8]) -> String {
+    let mut text = Vec::with_capacity(raw.len());
+    let mut in_string = false;
+    let mut escaped = false;
+    for byte in raw {
+        if in_string || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+            text.push(*byte);
+        }
+        if *byte == b'"' && !escaped {
+            in_string = !in_string;
+        }
+        escaped = *byte == b'\\' && !escaped;
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }

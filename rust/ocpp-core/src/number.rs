@@ -92,13 +92,40 @@ pub fn parse(padded: &[u8], from: usize) -> Result<(Number, usize), NumberError>
 fn digits(padded: &[u8], from: usize, mut value: u64) -> (u64, usize) {
     let mut at = from;
     loop {
-        let digit = padded[at].wrapping_sub(b'0');
-        if digit > 9 {
+        let Some(chunk) = padded.get(at..).and_then(|rest| rest.first_chunk()) else {
+            return (value, at);
+        };
+        let word = u64::from_le_bytes(*chunk);
+        let count = leading_digits(word);
+        if count > 0 {
+            value = value.wrapping_mul(POWERS[count]).wrapping_add(value_of(word, count));
+        }
+        at += count;
+        if count < 8 {
             return (value, at);
         }
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        at += 1;
     }
+}
+
+const POWERS: [u64; 9] =
+    [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// How many of the eight bytes, from the first on, are digits.
+#[inline]
+fn leading_digits(word: u64) -> usize {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let from_zero = word ^ 0x3030_3030_3030_3030;
+    let above_nine = (from_zero & !HIGH).wrapping_add(0x7676_7676_7676_7676) | from_zero;
+    ((above_nine & HIGH).trailing_zeros() / 8) as usize
+}
+
+/// The value of the first `count` (1 to 8) bytes, which are digits: pairs, then fours, then all.
+#[inline]
+fn value_of(word: u64, count: usize) -> u64 {
+    let digits = (word << (64 - 8 * count)) & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = digits.wrapping_mul(2561) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(6_553_601) >> 16 & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul(42_949_672_960_001) >> 32
 }
 
 /// Exponents, long mantissas and integers beyond 18 digits.
@@ -162,6 +189,20 @@ mod tests {
             "92233720368547758080",
         ] {
             assert_eq!(read(text), Ok(Number::Double(text.parse().unwrap())), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_count_of_digits_is_read() {
+        for digits in 1..=18 {
+            let text = &"123456789012345678"[..digits];
+            assert_eq!(read(text), Ok(Number::Integer(text.parse().unwrap())));
+            let decimal = format!("0.{text}");
+            assert_eq!(read(&decimal), Ok(Number::Double(decimal.parse().unwrap())), "{decimal}");
+        }
+        for byte in 0..=u8::MAX {
+            let word = u64::from_le_bytes([b'7', byte, b'0', b'0', b'0', b'0', b'0', b'0']);
+            assert_eq!(leading_digits(word), if byte.is_ascii_digit() { 8 } else { 1 }, "{byte}");
         }
     }
 

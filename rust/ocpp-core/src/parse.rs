@@ -1,5 +1,8 @@
 //! One pass over the bytes of a payload: parse, validate, build.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use crate::datetime::DateTime;
 use crate::number::{self, Number, NumberError};
 use crate::scan::string_end;
@@ -23,31 +26,34 @@ pub struct Deviation {
 /// What came where, last time.
 ///
 /// Peers write the members of a type in the same order again and again, and the items of an array
-/// with the same enumerated values, so comparing with the expected text is nearly always the only
-/// comparison.
+/// with the same members and enumerated values, so comparing with the expected text is nearly
+/// always the only comparison. A guess is made for each slot (a field, or the start of an object)
+/// at each of the first positions of an array.
 #[derive(Debug)]
 pub(crate) struct Guesses {
+    /// The slot of each type's start; those of its fields follow.
     first_slot: Vec<u32>,
-    /// For each field (and the start) of each type, the field that followed.
+    /// The field that followed a slot.
     next: Vec<u8>,
-    /// The value of an enumerated field at a position of its array.
-    values: Box<[u8; VALUE_GUESSES]>,
+    /// The value of an enumerated field.
+    values: Vec<u8>,
 }
 
-/// Fields and positions that fall on one place merely spoil each other's guess.
-const VALUE_GUESSES: usize = 4096;
-
-/// Distance between the places of two fields, so that the items of an array have room.
-const PLACE_STRIDE: usize = 37;
+/// Positions of an array that have guesses of their own; later ones share them.
+const POSITIONS: usize = 16;
 
 impl Guesses {
     pub(crate) fn new(schema: &Schema) -> Self {
-        let values = Box::new([0; VALUE_GUESSES]);
-        let mut guesses = Self { first_slot: Vec::new(), next: Vec::new(), values };
+        let mut guesses = Self { first_slot: Vec::new(), next: Vec::new(), values: Vec::new() };
+        let mut slots = 0;
         for object_type in schema.objects {
-            guesses.first_slot.push(guesses.next.len() as u32);
-            guesses.next.extend(0..=object_type.fields.len() as u8);
+            guesses.first_slot.push(slots);
+            for field in 0..=object_type.fields.len() {
+                guesses.next.extend([field as u8; POSITIONS]);
+                slots += 1;
+            }
         }
+        guesses.values.resize(guesses.next.len(), 0);
         guesses
     }
 }
@@ -58,7 +64,7 @@ pub(crate) struct Parser<'a, S: Sink> {
     /// The input and [`crate::scan::PADDING`] zero bytes.
     pub(crate) padded: &'a [u8],
     pub(crate) at: usize,
-    /// Position in the innermost array.
+    /// Position in the innermost array, below [`POSITIONS`].
     pub(crate) position: usize,
     /// Whether the whole input is ASCII; otherwise it is UTF-8.
     pub(crate) ascii: bool,
@@ -68,18 +74,40 @@ pub(crate) struct Parser<'a, S: Sink> {
     pub(crate) deviations: Vec<Deviation>,
 }
 
-impl<S: Sink> Parser<'_, S> {
+impl<'a, S: Sink> Parser<'a, S> {
     /// The next byte; zero behind the end.
     #[inline]
     pub(crate) fn peek(&self) -> u8 {
         self.padded[self.at]
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn skip_space(&mut self) {
-        while self.peek() <= b' ' && matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
+        if self.peek() <= b' ' {
+            self.skip_spaces();
+        }
+    }
+
+    fn skip_spaces(&mut self) {
+        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
             self.at += 1;
         }
+    }
+
+    /// Moves behind a comma or the closing bracket; whether it was a comma.
+    #[inline(always)]
+    pub(crate) fn goes_on(&mut self, close: u8) -> Parsed<bool> {
+        self.skip_space();
+        let byte = self.peek();
+        if byte != b',' && byte != close {
+            return Err(self.broken("expected a comma or a closing bracket"));
+        }
+        self.at += 1;
+        if byte == close {
+            return Ok(false);
+        }
+        self.skip_space();
+        Ok(true)
     }
 
     /// Parses the payload of this type; the input stands at its first byte.
@@ -96,12 +124,10 @@ impl<S: Sink> Parser<'_, S> {
         let object_type = &self.schema.objects[usize::from(id)];
         if object_type.leaf
             && let Some(head) = self.padded[self.at..].first_chunk()
+            && let Some((value, length)) = self.sink.shared(id, self.place(slot), head)
         {
-            let place = slot.wrapping_mul(PLACE_STRIDE).wrapping_add(self.position);
-            if let Some((value, length)) = self.sink.shared(id, place, head) {
-                self.at += length;
-                return Ok(value);
-            }
+            self.at += length;
+            return Ok(value);
         }
         self.new_object(id, object_type)
     }
@@ -154,16 +180,9 @@ impl<S: Sink> Parser<'_, S> {
                 } else {
                     self.unnamed_member(object_type, &mut extra)?;
                 }
-                self.skip_space();
-                match self.peek() {
-                    b',' => self.at += 1,
-                    b'}' => {
-                        self.at += 1;
-                        break;
-                    }
-                    _ => return Err(self.broken("expected a comma or the end of the object")),
+                if !self.goes_on(b'}')? {
+                    break;
                 }
-                self.skip_space();
             }
         }
         let missing = object_type.required & !seen;
@@ -183,7 +202,8 @@ impl<S: Sink> Parser<'_, S> {
     /// which is left unread.
     #[inline(always)]
     fn key(&mut self, object_type: &'static ObjectType, slot: usize) -> Parsed<Option<usize>> {
-        let guess = usize::from(self.guesses.next[slot]);
+        let place = self.place(slot);
+        let guess = usize::from(self.guesses.next[place]);
         if let Some(field) = object_type.fields.get(guess)
             && let Some(head) = self.padded[self.at..].first_chunk()
             && field.window.matches(head)
@@ -195,9 +215,15 @@ impl<S: Sink> Parser<'_, S> {
         }
         let found = self.search_key(object_type)?;
         if let Some(index) = found {
-            self.guesses.next[slot] = index as u8;
+            self.guesses.next[place] = index as u8;
         }
         Ok(found)
+    }
+
+    /// Where the guesses for a slot stand.
+    #[inline(always)]
+    fn place(&self, slot: usize) -> usize {
+        slot * POSITIONS + self.position
     }
 
     /// Whether the part of a long key that the window does not cover is right too.
@@ -219,9 +245,8 @@ impl<S: Sink> Parser<'_, S> {
             find_field(object_type, &self.padded[start..end])
         } else {
             let key = self.string_value()?;
-            let found = find_field(object_type, key.as_bytes());
             self.at = start - 1;
-            found
+            find_field(object_type, key.as_bytes())
         };
         if found.is_some() {
             self.skip_string()?;
@@ -306,7 +331,7 @@ impl<S: Sink> Parser<'_, S> {
                 return Err(Box::new(Violation::new(Rule::MaxItems, cause)));
             }
             let deviations = self.deviations.len();
-            self.position = index;
+            self.position = index % POSITIONS;
             let result = self.single(field.kind, slot);
             if self.deviations.len() != deviations {
                 self.locate_deviations(deviations, |violation| violation.in_item(index));
@@ -319,16 +344,9 @@ impl<S: Sink> Parser<'_, S> {
                 }
             }
             index += 1;
-            self.skip_space();
-            match self.peek() {
-                b',' => self.at += 1,
-                b']' => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                _ => return Err(self.broken("expected a comma or the end of the array")),
+            if !self.goes_on(b']')? {
+                return Ok(());
             }
-            self.skip_space();
         }
     }
 
@@ -353,8 +371,8 @@ impl<S: Sink> Parser<'_, S> {
     /// A string with escapes or characters beyond ASCII.
     #[cold]
     fn unusual_text(&mut self, max_length: u32) -> Parsed<S::Value> {
-        let text = self.string_value()?;
-        if text.chars().count() > max_length as usize {
+        let text = self.string_text()?;
+        if text.len() > max_length as usize && text.chars().count() > max_length as usize {
             self.too_long(max_length)?;
         }
         Ok(if text.is_ascii() { self.sink.ascii(text.as_bytes()) } else { self.sink.text(&text) })
@@ -363,7 +381,7 @@ impl<S: Sink> Parser<'_, S> {
     #[inline(always)]
     fn enumeration(&mut self, id: u16, slot: usize) -> Parsed<S::Value> {
         let enumeration = &self.schema.enums[usize::from(id)];
-        let place = slot.wrapping_mul(PLACE_STRIDE).wrapping_add(self.position) % VALUE_GUESSES;
+        let place = self.place(slot);
         let guess = usize::from(self.guesses.values[place]);
         if let Some(value) = enumeration.values.get(guess)
             && value.stands_at(&self.padded[self.at..])
@@ -478,7 +496,7 @@ impl<S: Sink> Parser<'_, S> {
 }
 
 /// What is not on the way of a valid message.
-impl<S: Sink> Parser<'_, S> {
+impl<'a, S: Sink> Parser<'a, S> {
     /// Broken JSON at the current position.
     #[cold]
     pub(crate) fn broken(&self, what: &str) -> Box<Violation> {
@@ -542,13 +560,13 @@ impl<S: Sink> Parser<'_, S> {
     fn unnamed_member(
         &mut self,
         object_type: &ObjectType,
-        extra: &mut Option<Extra>,
+        extra: &mut Option<Extra<'a>>,
     ) -> Parsed<()> {
         let start = self.at;
-        let key = self.string_value()?;
-        let raw_key = self.slice(start, self.at);
+        let key = self.plain_key()?;
+        let raw_key = String::from_utf8_lossy(&self.padded[start..self.at]);
         let extra = extra.get_or_insert_default();
-        if !extra.keys.insert(key.clone().into()) {
+        if !extra.keys.insert(key.clone()) {
             return Err(duplicate(&key));
         }
         self.skip_colon()?;
@@ -562,7 +580,7 @@ impl<S: Sink> Parser<'_, S> {
         }
         let mut violation = Violation::new(Rule::UnknownMember, "the schema has no such member");
         violation.in_member(&key);
-        self.tolerate(violation, Some(value))
+        self.tolerate(violation, Some(value.into_owned()))
     }
 
     fn tolerate(&mut self, violation: Violation, value: Option<String>) -> Parsed<()> {
@@ -579,20 +597,16 @@ impl<S: Sink> Parser<'_, S> {
             step(&mut deviation.violation);
         }
     }
-
-    fn slice(&self, from: usize, to: usize) -> String {
-        String::from_utf8_lossy(&self.padded[from..to]).into_owned()
-    }
 }
 
 /// The members of an object that the schema does not name.
 #[derive(Default)]
-struct Extra {
-    keys: std::collections::BTreeSet<Box<str>>,
+struct Extra<'a> {
+    keys: BTreeSet<Cow<'a, str>>,
     text: String,
 }
 
-impl Extra {
+impl Extra<'_> {
     fn append(&mut self, raw_key: &str, value: &str) {
         self.text.push(if self.text.is_empty() { '{' } else { ',' });
         self.text.push_str(raw_key);

@@ -15,7 +15,8 @@ use super::class::{Class, Shape};
 use super::construct::{record, record_text, validation_error};
 use super::memory::Owned;
 use super::registry::{self, Role, Version};
-use super::sink::{PythonSink, json};
+use super::json;
+use super::sink::PythonSink;
 use super::source::PythonSource;
 
 /// How a message is framed.
@@ -133,7 +134,7 @@ fn deviation_tuple(py: Python<'_>, deviations: Vec<Deviation>) -> PyResult<Owned
 #[cold]
 fn deviation_record(py: Python<'_>, deviation: Deviation) -> PyResult<Owned> {
     let Deviation { violation, value } = deviation;
-    let value = value.map(|text| json(py, &text)).transpose()?;
+    let value = value.map(|text| json::new(py, &text)).transpose()?;
     let members = [
         Some(record_text(py, &violation.pointer())),
         Some(record_text(py, violation.rule.code().name())),
@@ -274,9 +275,10 @@ pub(crate) fn json_object(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> P
     let Some(value) = value else {
         return Ok(b"{}".to_vec());
     };
-    let json = super::construct::json_class(py)?;
-    let value = if value.get_type().is(json) { value.clone() } else { json.call1((value,))? };
-    let raw: Vec<u8> = value.getattr("raw")?.extract()?;
+    let class = json::class(py)?;
+    let value = if value.get_type().is(class) { value.clone() } else { class.call1((value,))? };
+    // SAFETY: a `Json` that lives until its text has been copied.
+    let raw = unsafe { json::text(value.as_ptr()) }.to_vec();
     if raw.starts_with(b"{") {
         return Ok(raw);
     }

@@ -12,6 +12,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::class::{Class, Shape};
+use super::json;
 use super::memory::{Building, MAX_SLOTS, Owned};
 use super::registry::Version;
 use super::sink::{ascii, tuple};
@@ -65,15 +66,6 @@ pub(crate) fn validation_error(py: Python<'_>, violation: &Violation) -> PyErr {
         Ok(error) => PyErr::from_value(error),
         Err(error) => error,
     }
-}
-
-/// Class `Json`.
-pub(super) fn json_class<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyAny>> {
-    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let class = CLASS.get_or_try_init(py, || {
-        Ok::<_, PyErr>(py.import("ocpp_fast.messages.json_value")?.getattr("Json")?.unbind())
-    })?;
-    Ok(class.bind(py))
 }
 
 /// `tp_vectorcall` of every message type.
@@ -580,7 +572,7 @@ unsafe fn any(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
     unsafe {
         let py = Python::assume_attached();
         let convert = || {
-            let class = json_class(py)?;
+            let class = json::class(py)?;
             let value = Bound::from_borrowed_ptr(py, value);
             if value.get_type().is(class) {
                 return Ok(value);

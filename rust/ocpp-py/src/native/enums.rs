@@ -14,6 +14,7 @@ pub(crate) struct EnumClass {
     pub(crate) class: *mut ffi::PyObject,
     /// Its members, in the order of the schema.
     pub(crate) members: Box<[*mut ffi::PyObject]>,
+    multiplier: usize,
     indexes: [u8; PLACES],
 }
 
@@ -31,17 +32,15 @@ impl EnumClass {
         for name in schema.members {
             members.push(class.getattr(*name)?.unbind().into_ptr());
         }
-        let mut indexes = [0; PLACES];
-        for (index, member) in members.iter().enumerate() {
-            indexes[place(*member)] = index as u8;
-        }
-        Ok(Self { class: class.unbind().into_ptr(), members: members.into(), indexes })
+        let (multiplier, indexes) = index(&members);
+        let class = class.unbind().into_ptr();
+        Ok(Self { class, members: members.into(), multiplier, indexes })
     }
 
     /// Index of a member.
     #[inline]
     pub(super) fn index_of(&self, member: *mut ffi::PyObject) -> Option<usize> {
-        let guess = usize::from(self.indexes[place(member)]);
+        let guess = usize::from(self.indexes[place(member, self.multiplier)]);
         if self.members[guess] == member {
             return Some(guess);
         }
@@ -49,8 +48,26 @@ impl EnumClass {
     }
 }
 
-/// Two members in one place are told apart by looking at all of them.
+/// A multiplier that gives every member a place of its own, if one is soon found, and the table.
+/// Members that share a place are told apart by looking at all of them.
+fn index(members: &[*mut ffi::PyObject]) -> (usize, [u8; PLACES]) {
+    let mut multiplier = 0x9e37_79b9_7f4a_7c15;
+    for _ in 0..64 {
+        let mut taken = [false; PLACES];
+        let mut is_free = |member| !std::mem::replace(&mut taken[place(member, multiplier)], true);
+        if members.iter().copied().all(&mut is_free) {
+            break;
+        }
+        multiplier = multiplier.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    }
+    let mut indexes = [0; PLACES];
+    for (index, member) in members.iter().enumerate() {
+        indexes[place(*member, multiplier)] = index as u8;
+    }
+    (multiplier, indexes)
+}
+
 #[inline]
-fn place(member: *mut ffi::PyObject) -> usize {
-    (member as usize).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (usize::BITS - PLACES.trailing_zeros())
+fn place(member: *mut ffi::PyObject, multiplier: usize) -> usize {
+    (member as usize).wrapping_mul(multiplier) >> (usize::BITS - PLACES.trailing_zeros())
 }

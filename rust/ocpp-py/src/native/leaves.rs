@@ -9,8 +9,8 @@ use pyo3::ffi;
 use super::class::Class;
 use super::memory::Owned;
 
-const PLACES: usize = 64;
-const HINTS: usize = 1024;
+const PLACES: usize = 256;
+const HINTS: usize = 4096;
 const ENCODED_PLACES: usize = 256;
 
 /// Objects by the bytes that they were made from, by their members, and their text.

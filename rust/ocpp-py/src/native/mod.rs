@@ -17,6 +17,7 @@ pub(crate) mod bridge;
 mod class;
 mod construct;
 mod enums;
+mod json;
 mod leaves;
 mod memory;
 mod methods;

@@ -8,6 +8,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::bridge::frame_record;
+use super::json;
 use super::memory::{Building, Owned};
 use super::registry::Version;
 
@@ -147,7 +148,7 @@ impl Sink for PythonSink {
     fn json(&mut self, text: &str) -> Owned {
         // SAFETY: the GIL is held.
         let py = unsafe { Python::assume_attached() };
-        match json(py, text) {
+        match json::new(py, text) {
             Ok(value) => value,
             Err(error) => {
                 error.restore(py);
@@ -254,12 +255,4 @@ pub(super) unsafe fn tuple(items: impl ExactSizeIterator<Item = Owned>) -> Owned
         }
         tuple
     }
-}
-
-/// A `Json` around checked text.
-pub(crate) fn json(py: Python<'_>, text: &str) -> PyResult<Owned> {
-    let raw = pyo3::types::PyBytes::new(py, text.as_bytes());
-    let value = super::construct::json_class(py)?.call_method1("from_raw", (raw,))?;
-    // SAFETY: a new reference.
-    Ok(unsafe { Owned::new(value.into_ptr()) })
 }

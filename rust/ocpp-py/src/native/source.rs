@@ -9,6 +9,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::class::Class;
+use super::json;
 use super::memory::Owned;
 use super::registry::Version;
 
@@ -68,25 +69,6 @@ pub(super) unsafe fn calendar(value: *mut ffi::PyObject) -> DateTime {
     }
 }
 
-/// The text of a `Json`.
-///
-/// # Safety
-/// The GIL must be held and `value` must be a `Json` that outlives `'a`.
-pub(super) unsafe fn json_text<'a>(value: *mut ffi::PyObject) -> &'a [u8] {
-    // SAFETY: attribute `raw` of a `Json` holds the same bytes for as long as it lives.
-    unsafe {
-        let raw = ffi::PyObject_GetAttrString(value, c"raw".as_ptr());
-        if raw.is_null() || ffi::PyBytes_Check(raw) == 0 {
-            ffi::PyErr_Clear();
-            return b"null";
-        }
-        let length = ffi::PyBytes_Size(raw).cast_unsigned();
-        let bytes = slice::from_raw_parts(ffi::PyBytes_AsString(raw).cast(), length);
-        ffi::Py_DECREF(raw);
-        bytes
-    }
-}
-
 impl Source for PythonSource<'_> {
     type Value = *mut ffi::PyObject;
 
@@ -138,7 +120,7 @@ impl Source for PythonSource<'_> {
 
     fn json(&self, value: Self::Value) -> &[u8] {
         // SAFETY: the member is a `Json` and the message keeps it alive.
-        unsafe { json_text(value) }
+        unsafe { json::text(value) }
     }
 
     #[inline]
