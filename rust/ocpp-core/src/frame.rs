@@ -286,41 +286,50 @@ impl<S: Sink> FrameParser<'_, S> {
     #[inline]
     fn request(&mut self, id: &Span, send: bool) -> Parsed<S::Frame> {
         self.comma()?;
-        let action = self.string("the action")?;
-        let schema = self.parser.schema;
-        let found = self.find_action(&action, send);
-        let Some(index) = found else {
-            let action = self.resolve(&action);
-            self.header.action = Some(action.clone());
-            return Err(unknown_action(send));
-        };
-        let result = self.comma().and_then(|()| self.payload(schema.actions[index].request));
-        match result {
+        let index = self.action(send)?;
+        let action = &self.parser.schema.actions[index];
+        match self.comma().and_then(|()| self.payload(action.request)) {
             Ok(payload) => {
                 let id = self.value(id);
                 Ok(self.finish(Frame::Request { send, id, action: index, payload }))
             }
             Err(violation) => {
-                self.header.action = Some(schema.actions[index].name.to_owned());
+                self.header.action = Some(action.name.to_owned());
                 Err(violation)
             }
         }
     }
 
+    /// Index of the action, which must have this framing.
     #[inline]
-    fn find_action(&self, action: &Span, send: bool) -> Option<usize> {
-        let schema = self.parser.schema;
-        let resolved;
-        let name = match action {
-            Span::Plain(from, to) => &self.parser.padded[*from..*to],
-            Span::Resolved(text) => {
-                resolved = text;
-                resolved.as_bytes()
-            }
+    fn action(&mut self, send: bool) -> Parsed<usize> {
+        let parser = &mut self.parser;
+        let (index, length) = match parser.guesses.action_at(&parser.padded[parser.at..]) {
+            Some(guess) => guess,
+            None => return self.search_action(send),
         };
-        let index = schema.action_lookup.candidate(name)?;
-        let action = &schema.actions[index];
-        (action.name.as_bytes() == name && action.response.is_none() == send).then_some(index)
+        if parser.schema.actions[index].response.is_none() != send {
+            return self.search_action(send);
+        }
+        parser.at += length;
+        Ok(index)
+    }
+
+    fn search_action(&mut self, send: bool) -> Parsed<usize> {
+        let action = self.string("the action")?;
+        let name = self.resolve(&action);
+        let schema = self.parser.schema;
+        let candidate = schema.action_lookup.candidate(name.as_bytes());
+        let found = candidate.filter(|index| {
+            let action = &schema.actions[*index];
+            action.name == name && action.response.is_none() == send
+        });
+        let Some(index) = found else {
+            self.header.action = Some(name);
+            return Err(unknown_action(send));
+        };
+        self.parser.guesses.remember_action(index);
+        Ok(index)
     }
 
     fn result(&mut self, id: &Span, open: Option<OpenCall<'_>>) -> Parsed<S::Frame> {

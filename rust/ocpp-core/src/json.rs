@@ -57,7 +57,8 @@ impl<'a, S: Sink> Parser<'a, S> {
         loop {
             let key = self.plain_key()?;
             if !keys.insert(key.clone()) {
-                let violation = Violation::new(Rule::DuplicateMember, "the member stands there twice");
+                let violation =
+                    Violation::new(Rule::DuplicateMember, "the member stands there twice");
                 return Err(inside(&key, Box::new(violation)));
             }
             self.skip_colon()?;

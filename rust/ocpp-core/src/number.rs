@@ -107,8 +107,7 @@ fn digits(padded: &[u8], from: usize, mut value: u64) -> (u64, usize) {
     }
 }
 
-const POWERS: [u64; 9] =
-    [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+const POWERS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// How many of the eight bytes, from the first on, are digits.
 #[inline]

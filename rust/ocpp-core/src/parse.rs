@@ -37,6 +37,10 @@ pub(crate) struct Guesses {
     next: Vec<u8>,
     /// The value of an enumerated field.
     values: Vec<u8>,
+    /// The action of the last request.
+    action: usize,
+    /// Each action's name in quotes.
+    actions: Vec<(Window, String)>,
 }
 
 /// Positions of an array that have guesses of their own; later ones share them.
@@ -44,7 +48,14 @@ const POSITIONS: usize = 16;
 
 impl Guesses {
     pub(crate) fn new(schema: &Schema) -> Self {
-        let mut guesses = Self { first_slot: Vec::new(), next: Vec::new(), values: Vec::new() };
+        let quoted = schema.actions.iter().map(|action| format!("\"{}\"", action.name));
+        let mut guesses = Self {
+            first_slot: Vec::new(),
+            next: Vec::new(),
+            values: Vec::new(),
+            action: 0,
+            actions: quoted.map(|name| (Window::of(name.as_bytes()), name)).collect(),
+        };
         let mut slots = 0;
         for object_type in schema.objects {
             guesses.first_slot.push(slots);
@@ -55,6 +66,20 @@ impl Guesses {
         }
         guesses.values.resize(guesses.next.len(), 0);
         guesses
+    }
+
+    /// The action of the last request and the length of its text, if that stands here again.
+    #[inline]
+    pub(crate) fn action_at(&self, padded: &[u8]) -> Option<(usize, usize)> {
+        let (window, quoted) = &self.actions[self.action];
+        let matches = padded.first_chunk().is_some_and(|head| window.matches(head))
+            && (quoted.len() <= Window::WIDTH || padded.starts_with(quoted.as_bytes()));
+        matches.then_some((self.action, quoted.len()))
+    }
+
+    /// Remembers the action of a request.
+    pub(crate) fn remember_action(&mut self, index: usize) {
+        self.action = index;
     }
 }
 

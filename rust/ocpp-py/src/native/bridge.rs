@@ -13,9 +13,9 @@ use pyo3::types::{PyBytes, PyTuple, PyType};
 
 use super::class::{Class, Shape};
 use super::construct::{record, record_text, validation_error};
+use super::json;
 use super::memory::Owned;
 use super::registry::{self, Role, Version};
-use super::json;
 use super::sink::PythonSink;
 use super::source::PythonSource;
 

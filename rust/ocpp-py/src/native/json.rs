@@ -33,8 +33,8 @@ fn check_layout(class: &Bound<'_, PyAny>) -> PyResult<()> {
     let sample = class.call_method1("from_raw", (&raw,))?;
     let size: usize = class.getattr("__basicsize__")?.extract()?;
     // SAFETY: the instance is at least that long.
-    let is_as_expected = size == SLOT + size_of::<usize>()
-        && unsafe { *slot(sample.as_ptr()) } == raw.as_ptr();
+    let is_as_expected =
+        size == SLOT + size_of::<usize>() && unsafe { *slot(sample.as_ptr()) } == raw.as_ptr();
     if is_as_expected {
         return Ok(());
     }
