@@ -121,7 +121,7 @@ impl<'a, S: Source> Encoder<'a, S> {
             at = self.extra(extra, at);
         }
         let at = self.out.put_close(at, b'{', b'}');
-        if object_type.leaf {
+        if object_type.leaf && !self.tolerant {
             self.source.keep_encoded(object, self.out.between(start, at));
         }
         Ok(at)
