@@ -20,12 +20,15 @@ def generate(folder: Path) -> dict[str, str]:
     `folder` holds `v201/schemas/*.json` and `v21/schemas/*.json`, as the package `ocpp` does.
     Raises `SchemaError` for whatever the generator does not understand.
     """
-    loaded = {
-        number: schemas.load(folder / short / "schemas", tables.corrections(number))
-        for number, short in VERSIONS.items()
-    }
     secrets = tables.secrets()
-    versions = [_version(number, loaded[number], secrets) for number in VERSIONS]
+    loaded: dict[str, dict[str, Node]] = {}
+    versions: list[Version] = []
+    for number, short in VERSIONS.items():
+        try:
+            loaded[number] = schemas.load(folder / short / "schemas", tables.corrections(number))
+            versions.append(_version(number, loaded[number], secrets))
+        except SchemaError as error:
+            raise SchemaError(f"OCPP {number}: {error}") from error
     _check_secrets(versions, secrets)
     digest = _digest(loaded)
     files: dict[str, str] = {}
@@ -42,7 +45,7 @@ def _version(
     actions = tables.actions(number)
     listed = {name for action in actions for name in (action.request, action.response) if name}
     if odd := listed ^ loaded.keys():
-        raise SchemaError(f"only a schema or only in messages.csv for {number}: {sorted(odd)}")
+        raise SchemaError(f"only a schema or only in messages.csv: {sorted(odd)}")
     objects, enums = schemas.read(loaded, secrets)
     module = f"ocpp_fast.messages.{VERSIONS[number]}"
     return Version(number=number, module=module, objects=objects, enums=enums, actions=actions)

@@ -139,7 +139,7 @@ def _definitions(schemas: Mapping[str, Node]) -> dict[str, tuple[Node, Place]]:
 def _bodies(schemas: Mapping[str, Node]) -> Iterator[tuple[str, Node, Place]]:
     for stem, schema in schemas.items():
         place = Place(f"{stem}.json")
-        _only(schema, _ROOT, place)
+        _only(schema, _ROOT, place, needed="$schema definitions type properties")
         _require(schema["$schema"] == _DIALECT, place, f"dialect {schema['$schema']}")
         for name, body in schema["definitions"].items():
             yield name, body, place / "definitions" / name
@@ -147,7 +147,7 @@ def _bodies(schemas: Mapping[str, Node]) -> Iterator[tuple[str, Node, Place]]:
 
 
 def _enum_type(name: str, body: Node, place: Place) -> EnumType:
-    _only(body, _ENUM, place)
+    _only(body, _ENUM, place, needed="type enum")
     _require(body["type"] == "string", place, f"enumeration of type {body['type']}")
     values: list[str] = body["enum"]
     members = [names.upper_snake_case(value) for value in values]
@@ -167,7 +167,7 @@ class _Reader:
     secrets: Mapping[tuple[str, str], Secrecy]
 
     def object_type(self, name: str, body: Node, place: Place) -> ObjectType:
-        _only(body, _OBJECT, place)
+        _only(body, _OBJECT, place, needed="type properties")
         _require(body["type"] == "object", place, f"type {body['type']}, expected object")
         is_open = "additionalProperties" not in body
         _require(is_open or body["additionalProperties"] is False, place, "additionalProperties")
@@ -190,7 +190,7 @@ class _Reader:
         is_array = schema.get("type") == "array"
         item = schema
         if is_array:
-            _only(schema, _ARRAY, place)
+            _only(schema, _ARRAY, place, needed="items minItems additionalItems")
             _require(schema["minItems"] == 1, place, f"minItems {schema['minItems']}")
             _require(schema["additionalItems"] is False, place, "additionalItems")
             item, place = schema["items"], place / "items"
@@ -232,9 +232,11 @@ class _Reader:
         return Kind(type=Type.ENUM if name in self.enums else Type.OBJECT, ref=name)
 
 
-def _only(schema: Node, keywords: frozenset[str], place: Place) -> None:
+def _only(schema: Node, keywords: frozenset[str], place: Place, *, needed: str = "") -> None:
     unknown = schema.keys() - keywords
     _require(not unknown, place, f"unexpected keyword: {', '.join(sorted(unknown))}")
+    missing = set(needed.split()) - schema.keys()
+    _require(not missing, place, f"missing keyword: {', '.join(sorted(missing))}")
 
 
 def _require(condition: bool, place: Place, problem: str) -> None:  # noqa: FBT001 (an assertion)

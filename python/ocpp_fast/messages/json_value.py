@@ -62,7 +62,7 @@ class Json:
         return self._raw
 
     @property
-    def value(self) -> Any:  # noqa: ANN401 (callers know what they expect)
+    def value(self) -> Any:
         """The value as fresh dicts, lists, strings, numbers, booleans and None.
 
         A whole number too long for `int` to read (4300 digits) becomes a `Decimal`.
@@ -155,7 +155,7 @@ def _whole_number(text: str) -> "int | Decimal":
     except ValueError:
         # A peer may send thousands of digits, and comparing them must not fail. That is too rare
         # to load the module decimal for it at every start.
-        from decimal import Decimal  # noqa: PLC0415
+        from decimal import Decimal
 
         return Decimal(text)
 

@@ -1,6 +1,7 @@
 //! RPC frames (Part 4, chapter 4): from bytes to a typed message in one pass.
 
-use crate::parse::{Deviation, Guesses, Parsed, Parser};
+use crate::guess::Guesses;
+use crate::parse::{Deviation, Parsed, Parser};
 use crate::scan::{PADDING, string_end};
 use crate::schema::Schema;
 use crate::sink::Sink;

@@ -9,6 +9,7 @@ pub mod datetime;
 mod decimal;
 pub mod encode;
 pub mod frame;
+mod guess;
 mod json;
 pub mod number;
 mod parse;

@@ -4,7 +4,6 @@ use std::ffi::c_int;
 use std::ptr;
 
 use ocpp_core::schema::{Field, Kind, Secrecy};
-use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -138,8 +137,7 @@ fn is_single_enum(field: &Field) -> bool {
 pub(super) unsafe extern "C" fn repr(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: called by the interpreter on a message, with the GIL held.
     unsafe {
-        let py = Python::assume_attached();
-        match describe(py, object) {
+        Python::attach(|py| match describe(py, object) {
             Ok(description) => {
                 let length = description.len().cast_signed();
                 ffi::PyUnicode_FromStringAndSize(description.as_ptr().cast(), length)
@@ -148,7 +146,7 @@ pub(super) unsafe extern "C" fn repr(object: *mut ffi::PyObject) -> *mut ffi::Py
                 error.restore(py);
                 ptr::null_mut()
             }
-        }
+        })
     }
 }
 
@@ -237,15 +235,14 @@ unsafe extern "C" fn replace(
 ) -> *mut ffi::PyObject {
     // SAFETY: called by the interpreter on a message, with the GIL held.
     unsafe {
-        let py = Python::assume_attached();
         if count != 0 {
-            PyTypeError::new_err("replace takes keyword arguments only").restore(py);
+            Refusal::type_error("replace takes keyword arguments only".to_owned());
             return ptr::null_mut();
         }
         match replaced(object, values, keywords) {
             Ok(message) => message.into_ptr(),
             Err(refusal) => {
-                refusal.raise(py);
+                refusal.raise();
                 ptr::null_mut()
             }
         }
@@ -286,14 +283,13 @@ unsafe extern "C" fn reduce(
 ) -> *mut ffi::PyObject {
     // SAFETY: called by the interpreter on a message, with the GIL held.
     unsafe {
-        let py = Python::assume_attached();
-        match reduced(py, object) {
+        Python::attach(|py| match reduced(py, object) {
             Ok(reduced) => reduced.into_ptr(),
             Err(error) => {
                 error.restore(py);
                 ptr::null_mut()
             }
-        }
+        })
     }
 }
 

@@ -6,6 +6,8 @@
 //! 1. Everything here runs with the GIL held (the module declares `gil_used`), so registries,
 //!    caches and freelists need no locks. Nothing holds a Rust reference to them across a call
 //!    that can run Python code.
+//!    Functions that the interpreter calls by pointer enter PyO3 with `Python::attach` before they
+//!    make or drop anything that PyO3 counts, such as an error.
 //! 2. Members are checked against the schema's kind before they are stored, by the parser or by
 //!    [`construct`], and never change afterwards. So [`source`] may rely on their exact types.
 //! 3. Members cannot be part of a reference cycle: they are strings, numbers, date-times, enum
@@ -16,6 +18,7 @@
 pub(crate) mod bridge;
 mod class;
 mod construct;
+mod convert;
 mod enums;
 mod json;
 mod leaves;

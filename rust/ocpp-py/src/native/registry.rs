@@ -224,17 +224,12 @@ impl Version {
 
     #[cold]
     unsafe fn make_enumeration(&'static self, id: u16) -> Result<&'static EnumClass, ()> {
-        // SAFETY: the caller holds the GIL.
-        let py = unsafe { Python::assume_attached() };
         let schema = &self.schema.enums[usize::from(id)];
-        match EnumClass::make(py, self.schema.module, schema) {
-            // Making it runs Python code, which may have asked for the same enumeration.
-            Ok(class) => Ok(self.enums[usize::from(id)].get_or_init(|| Box::leak(Box::new(class)))),
-            Err(error) => {
-                error.restore(py);
-                Err(())
-            }
-        }
+        let class = Python::attach(|py| {
+            EnumClass::make(py, self.schema.module, schema).map_err(|error| error.restore(py))
+        })?;
+        // Making it ran Python code, which may have asked for the same enumeration.
+        Ok(self.enums[usize::from(id)].get_or_init(|| Box::leak(Box::new(class))))
     }
 
     /// Name of the action with that index (borrowed).

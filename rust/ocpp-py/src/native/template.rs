@@ -72,7 +72,7 @@ impl MeterValueTemplate {
             match self.build(py, timestamp.as_ptr(), values.as_ptr()) {
                 Ok(message) => Ok(Bound::from_owned_ptr(py, message.into_ptr())),
                 Err(refusal) => {
-                    refusal.raise(py);
+                    refusal.raise();
                     Err(PyErr::fetch(py))
                 }
             }
