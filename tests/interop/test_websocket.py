@@ -1,0 +1,290 @@
+"""The picows transport over real sockets: frames, bounds, closing."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from picows import WSError, WSMsgType
+
+from interop.raw_peer import LIMIT_S, RawPeer, raw_client, raw_server
+from interop.websocket_kit import CLOCK, Listener, csms, small
+from ocpp_fast.errors import ConfigurationError, ConnectFailed
+from ocpp_fast.transport import picows
+from ocpp_fast.transport.base import ClosedBy, CloseReason
+from ocpp_fast.transport.picows import WebSocketSettings
+
+CONTINUATION, TEXT, BINARY = WSMsgType.CONTINUATION, WSMsgType.TEXT, WSMsgType.BINARY
+PING, CLOSE = WSMsgType.PING, WSMsgType.CLOSE
+
+
+# --- frames ----------------------------------------------------------------------------------
+
+
+async def test_a_message_in_fragments_arrives_whole() -> None:
+    async with csms() as server:
+        peer = await raw_client(server.server.port)
+        peer.send_raw(b"one ", TEXT, fin=False)
+        peer.send_raw(b"ping", PING)
+        peer.send_raw(b"two ", CONTINUATION, fin=False)
+        peer.send_raw(b"three", CONTINUATION)
+        peer.send_raw(b"and another", TEXT)
+        await server.listeners[0].something()
+        await asyncio.sleep(0.01)
+        assert server.listeners[0].frames == [b"one two three", b"and another"]
+        assert await peer.pongs.get() == b"ping"
+
+
+async def test_a_message_may_be_cut_anywhere() -> None:
+    message = b"0123456789"
+    async with csms() as server:
+        peer = await raw_client(server.server.port)
+        for cut in range(len(message) + 1):
+            peer.send_raw(message[:cut], TEXT, fin=False)
+            peer.send_raw(message[cut:], CONTINUATION)
+        while len(server.listeners[0].frames) < len(message) + 1:
+            await server.listeners[0].something()
+        assert server.listeners[0].frames == [message] * (len(message) + 1)
+
+
+async def test_binary_messages_are_told_apart_whole_or_in_fragments() -> None:
+    async with csms() as server:
+        peer = await raw_client(server.server.port)
+        peer.send_raw(b"12345", BINARY)
+        peer.send_raw(b"123", BINARY, fin=False)
+        peer.send_raw(b"4567", CONTINUATION)
+        while len(server.listeners[0].binary_sizes) < 2:
+            await server.listeners[0].something()
+        assert server.listeners[0].binary_sizes == [5, 7]
+        assert server.listeners[0].frames == []
+
+
+def send_nested(peer: RawPeer) -> None:
+    peer.send_raw(b"x", TEXT, fin=False)
+    peer.send_raw(b"y", TEXT)
+
+
+VIOLATIONS: dict[str, Callable[[RawPeer], None]] = {
+    "a continuation of nothing": lambda peer: peer.send_raw(b"x", CONTINUATION),
+    "a message within a message": send_nested,
+    "a reserved bit": lambda peer: peer.send_raw(b"x", TEXT, rsv1=True),
+}
+
+
+@pytest.mark.parametrize("case", VIOLATIONS)
+async def test_broken_websocket_ends_the_link_with_1002(case: str) -> None:
+    async with csms(settings=small()) as server:
+        peer = await raw_client(server.server.port)
+        VIOLATIONS[case](peer)
+        peer.send_raw(b"nothing after it is believed", TEXT)
+        assert await peer.end() == 1002
+        reason = await server.listeners[0].end()
+        assert (reason.code, reason.by) == (1002, ClosedBy.VIOLATION)
+        assert server.listeners[0].frames == []
+
+
+def send_fragments(peer: RawPeer) -> None:
+    peer.send_raw(b"x" * 600, TEXT, fin=False)
+    peer.send_raw(b"x" * 600, CONTINUATION, fin=False)
+
+
+TOO_BIG: dict[str, Callable[[RawPeer], None]] = {
+    "whole": lambda peer: peer.send_raw(b"x" * 1_001, TEXT),
+    "in fragments": send_fragments,
+    "binary": lambda peer: peer.send_raw(b"x" * 1_001, BINARY),
+}
+
+
+@pytest.mark.parametrize("case", TOO_BIG)
+async def test_a_message_beyond_the_bound_ends_the_link_with_1009(case: str) -> None:
+    async with csms(settings=small()) as server:
+        peer = await raw_client(server.server.port)
+        TOO_BIG[case](peer)
+        assert await peer.end() == 1009
+        reason = await server.listeners[0].end()
+        assert (reason.code, reason.by) == (1009, ClosedBy.VIOLATION)
+        assert server.listeners[0].frames == []
+
+
+async def test_a_message_at_the_bound_arrives() -> None:
+    async with csms(settings=small()) as server:
+        client = await server.connect(settings=small())
+        client.transport.send(b"x" * 1_000)
+        await server.listeners[0].something()
+        assert server.listeners[0].frames == [b"x" * 1_000]
+
+
+async def test_a_ping_is_answered() -> None:
+    async with csms() as server:
+        peer = await raw_client(server.server.port)
+        peer.send_raw(b"are you there", PING)
+        assert await asyncio.wait_for(peer.pongs.get(), LIMIT_S) == b"are you there"
+
+
+async def test_a_peer_that_answers_no_ping_is_given_up() -> None:
+    async with raw_server(answers_close=False) as server:
+        client = await picows.connect(
+            f"ws://127.0.0.1:{server.port}/CS001",
+            Listener,
+            clock=CLOCK,
+            settings=small(ping_interval_s=0.1, ping_timeout_s=0.1),
+        )
+        server.peer.ws.underlying_transport.pause_reading()
+        reason = await client.end()
+        assert reason == CloseReason(1006, "no answer to a ping", ClosedBy.NETWORK)
+
+
+def test_a_ping_must_be_answered_before_the_next() -> None:
+    with pytest.raises(ConfigurationError):
+        WebSocketSettings(ping_interval_s=5.0, ping_timeout_s=6.0)
+
+
+async def test_a_peer_that_does_not_read_is_cut_off_and_memory_stays_bounded() -> None:
+    async with csms(settings=small(max_unsent_bytes=100_000)) as server:
+        peer = await raw_client(server.server.port)
+        peer.ws.underlying_transport.pause_reading()
+        transport = server.listeners[0].transport
+        for _ in range(100_000):
+            transport.send(b"x" * 1_000)
+            if server.listeners[0].closed.done():
+                break
+            await asyncio.sleep(0)
+        assert await server.listeners[0].end() == CloseReason(
+            1006, "the peer does not read", ClosedBy.NETWORK
+        )
+        peer.ws.disconnect(graceful=False)
+
+
+async def test_a_listener_that_fails_does_not_take_the_link_down() -> None:
+    async with csms() as server:
+        client = await server.connect()
+        listener = server.listeners[0]
+        listener.transport._on_frame = broken  # pyright: ignore[reportAttributeAccessIssue]
+        client.transport.send(b"one")
+        await asyncio.sleep(0.05)
+        listener.transport._on_frame = listener.on_frame  # pyright: ignore[reportAttributeAccessIssue]
+        client.transport.send(b"two")
+        await listener.something()
+        assert listener.frames == [b"two"]
+
+
+def broken(frame: bytes) -> None:
+    raise KeyError("a bug in the listener")
+
+
+# --- closing ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closer", ["client", "server"])
+@pytest.mark.parametrize("code", [1000, 1001, 3000, 4321])
+async def test_both_ends_learn_the_code_and_who_closed(closer: str, code: int) -> None:
+    async with csms() as server:
+        client = await server.connect()
+        ends = [client, server.listeners[0]]
+        if closer == "server":
+            ends.reverse()
+        ends[0].transport.close(code, "für heute")
+        assert await ends[0].end() == CloseReason(code, "für heute", ClosedBy.LOCAL)
+        assert await ends[1].end() == CloseReason(code, "für heute", ClosedBy.PEER)
+
+
+async def test_closing_at_both_ends_at_once() -> None:
+    async with csms() as server:
+        client = await server.connect()
+        client.transport.close()
+        server.listeners[0].transport.close()
+        assert (await client.end()).by is ClosedBy.LOCAL
+        assert (await server.listeners[0].end()).by in {ClosedBy.LOCAL, ClosedBy.PEER}
+
+
+async def test_a_close_frame_without_code_is_answered_with_a_valid_one() -> None:
+    async with csms() as server:
+        peer = await raw_client(server.server.port)
+        peer.send_raw(b"", CLOSE)
+        assert await peer.end() == 1000
+        assert (await server.listeners[0].end()) == CloseReason(1005, "", ClosedBy.PEER)
+
+
+async def test_a_long_reason_is_cut_at_a_whole_character() -> None:
+    async with csms() as server:
+        peer = await raw_client(server.server.port)
+        server.listeners[0].transport.close(1000, "x" + "ü" * 100)
+        assert await peer.end() == 1000
+        assert peer.close_text.decode() == "x" + "ü" * 61
+
+
+async def test_a_peer_that_does_not_answer_the_close_frame_is_cut_off_in_time() -> None:
+    async with csms(settings=small()) as server:
+        peer = await raw_client(server.server.port, answers_close=False)
+        begun = CLOCK.monotonic()
+        server.listeners[0].transport.close(1000, "bye")
+        assert await server.listeners[0].end() == CloseReason(1000, "bye", ClosedBy.LOCAL)
+        assert 0.25 < CLOCK.monotonic() - begun < 2.0
+        await peer.end()
+
+
+@pytest.mark.parametrize("graceful", [True, False])
+async def test_a_connection_that_breaks_is_told_as_such(graceful: bool) -> None:
+    async with csms() as server:
+        peer = await raw_client(server.server.port)
+        peer.ws.disconnect(graceful=graceful)
+        assert await server.listeners[0].end() == CloseReason(
+            1006, "the connection broke", ClosedBy.NETWORK
+        )
+
+
+async def test_sending_on_a_closed_link_does_nothing() -> None:
+    async with csms() as server:
+        client = await server.connect()
+        client.transport.close()
+        client.transport.send(b"too late")
+        await client.end()
+        client.transport.send(b"much too late")
+        client.transport.close()
+        await server.listeners[0].end()
+        assert server.listeners[0].frames == []
+
+
+async def test_a_server_closes_all_links_and_listens_no_more() -> None:
+    async with csms() as server:
+        clients = [await server.connect(f"/CS{number}") for number in range(3)]
+        assert server.server.open_links == 3
+        await server.server.close()
+        assert server.server.open_links == 0
+        for client in clients:
+            assert await client.end() == CloseReason(1001, "the server stops", ClosedBy.PEER)
+        with pytest.raises(ConfigurationError):
+            assert server.server.port
+
+
+async def test_a_server_that_stops_takes_no_more_clients() -> None:
+    async with csms() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.server.port)
+        await asyncio.sleep(0.05)
+        await server.server.close()
+        writer.write(b"GET /CS001 HTTP/1.1\r\nHost: x\r\n\r\n")
+        status = await asyncio.wait_for(reader.readline(), LIMIT_S)
+        assert status.startswith(b"HTTP/1.1 503 ")
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_closed_link_leaves_no_timer_behind() -> None:
+    async with csms() as server:
+        client = await server.connect()
+        client.transport.close()
+        await client.end()
+        transport = client.transport
+        assert isinstance(transport, picows.PicowsTransport)
+        assert isinstance(transport._close_timer, asyncio.TimerHandle)
+        assert transport._close_timer.cancelled()
+
+
+async def test_a_server_does_not_wait_for_ever_for_a_client_that_will_not_close() -> None:
+    async with csms(settings=small()) as server:
+        peer = await raw_client(server.server.port, answers_close=False)
+        await asyncio.wait_for(server.server.close(), 2.0)
+        await peer.end()
+
+
+def test_the_error_of_the_library_is_not_part_of_the_interface() -> None:
+    assert not issubclass(ConnectFailed, WSError)
