@@ -1,0 +1,77 @@
+"""Everything: a `ChargePoint` with its outbox in memory, and the simple CSMS.
+
+TransactionEvents go the way of guaranteed delivery: a batch is stored, then the outbox sends one
+after the other, and forgets each when it is confirmed. MeterValues go the direct way, as they do
+in a station.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from bench.link.workload import Run, messages
+from ocpp_fast.callbacks import Callbacks
+from ocpp_fast.charge_point import ChargePoint
+from ocpp_fast.config import EvseConfig, StationConfig, Variables
+from ocpp_fast.csms import Csms
+from ocpp_fast.messages import Message, OcppVersion, v21
+
+_VERSION = OcppVersion.V21
+_LANE = "bench"
+
+
+async def serve() -> int:
+    """Starts the CSMS; its port."""
+    csms = Csms(port=0)
+    await csms.start()
+    return csms.port
+
+
+async def connect(port: int, action: str) -> tuple[list[Message], Run[Message]]:
+    """The items to send, and the function that sends some of them, one after the other."""
+    config = StationConfig(
+        identity="bench",
+        csms_url=f"ws://127.0.0.1:{port}",
+        evses=(EvseConfig(),),
+        versions=(_VERSION,),
+        variables=Variables(heartbeat_interval_s=86_400),
+    )
+    booted = asyncio.Event()
+    charge_point = ChargePoint(config, _callbacks(booted))
+    await charge_point.start()
+    await booted.wait()
+    await asyncio.sleep(0.2)  # for the StatusNotifications that follow
+    if action == "MeterValues":
+        # What its block does; the `on_*` method samples and converts on top.
+        context = charge_point._context  # pyright: ignore[reportPrivateUsage]
+
+        async def call(batch: Iterable[Message]) -> None:
+            for request in batch:
+                await context.call(request, v21.MeterValuesResponse)
+
+        return messages(action), call
+    delivery = charge_point.delivery
+
+    async def deliver(batch: Iterable[Message]) -> None:
+        for request in batch:
+            await delivery.post(_VERSION, action, request, _LANE)
+        await delivery.drained()
+
+    return messages(action), deliver
+
+
+def _callbacks(booted: asyncio.Event) -> Callbacks:
+    async def on_boot(response: v21.BootNotificationResponse) -> None:
+        booted.set()
+
+    async def never(*_: Any) -> Any:
+        raise AssertionError("the CSMS of the benchmark asks for nothing")
+
+    return Callbacks(
+        is_reset_allowed_callback=never,
+        reset_callback=never,
+        stop_transaction_callback=never,
+        pause_charging_callback=never,
+        remote_start_transaction_callback=never,
+        boot_notification_callback=on_boot,
+    )
