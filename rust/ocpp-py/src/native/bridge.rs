@@ -275,8 +275,7 @@ pub(crate) fn json_object(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> P
     let Some(value) = value else {
         return Ok(b"{}".to_vec());
     };
-    let class = json::class(py)?;
-    let value = if value.get_type().is(class) { value.clone() } else { class.call1((value,))? };
+    let value = json::convert(value)?;
     // SAFETY: a `Json` that lives until its text has been copied.
     let raw = unsafe { json::text(value.as_ptr()) }.to_vec();
     if raw.starts_with(b"{") {

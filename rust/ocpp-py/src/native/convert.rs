@@ -316,19 +316,9 @@ unsafe fn name(text: &std::ffi::CStr) -> Owned {
 unsafe fn any(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
     // SAFETY: the GIL is held and `value` alive.
     unsafe {
-        Python::attach(|py| {
-            let convert = || {
-                let class = json::class(py)?;
-                let value = Bound::from_borrowed_ptr(py, value);
-                if value.get_type().is(class) {
-                    return Ok(value);
-                }
-                class.call1((value,))
-            };
-            match convert() {
-                Ok(json) => Ok(Owned::new(json.into_ptr())),
-                Err(error) => Err(json_refusal(py, error)),
-            }
+        Python::attach(|py| match json::convert(&Bound::from_borrowed_ptr(py, value)) {
+            Ok(json) => Ok(Owned::new(json.into_ptr())),
+            Err(error) => Err(json_refusal(py, error)),
         })
     }
 }

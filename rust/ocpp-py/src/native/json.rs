@@ -46,6 +46,22 @@ unsafe fn slot(value: *mut ffi::PyObject) -> *mut *mut ffi::PyObject {
     unsafe { value.byte_add(SLOT).cast() }
 }
 
+/// A `Json` that holds a text: this one, or what the class makes of another value.
+pub(super) fn convert<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let class = class(value.py())?;
+    if !value.get_type().is(class) {
+        return class.call1((value,));
+    }
+    // SAFETY: a `Json` has this slot; empty or of another type if it was not made properly.
+    let raw = unsafe { *slot(value.as_ptr()) };
+    // SAFETY: an object that is not null is alive as long as the `Json`.
+    if !raw.is_null() && unsafe { ffi::PyBytes_CheckExact(raw) != 0 && ffi::PyBytes_Size(raw) > 0 }
+    {
+        return Ok(value.clone());
+    }
+    Err(PyTypeError::new_err("a Json without text"))
+}
+
 /// A `Json` around checked text.
 pub(super) fn new(py: Python<'_>, text: &str) -> PyResult<Owned> {
     let class = class(py)?.as_ptr().cast::<ffi::PyTypeObject>();
