@@ -7,10 +7,11 @@ from typing import Any, Self, TypeAlias, TypeVar, final
 
 from ocpp_fast.messages.json_value import Json
 
+__version__: str
 build_profile: str
 """`release`, or `debug` for a build that is slow and must not be measured."""
 
-_M = TypeVar("_M", bound="Message")
+_M = TypeVar("_M", bound=Message)
 
 class Message:
     """Base of every request, response and datatype: a frozen value, see `ocpp_fast.messages`."""
@@ -26,7 +27,7 @@ class Message:
 class Deviation(Message):
     """Something a tolerant decoder let pass: where, which code strict mode would answer, why."""
 
-    def __init__(self, *, pointer: str, code: str, cause: str, value: Json | None = None) -> None: ...
+    def __new__(cls, *, pointer: str, code: str, cause: str, value: Json | None = None) -> Self: ...
     @property
     def pointer(self) -> str: ...
     @property
@@ -129,11 +130,18 @@ class Codec:
 
     `tolerant` keeps and reports (as `Deviation`s) unknown members, over-long strings, null for an
     absent optional member and empty optional arrays; everything else is as in strict mode.
+    `tolerant_encode` lets over-long strings out again, which strict encoding refuses. Frames of
+    more than `max_frame_bytes` (1 MiB by default) are refused unread.
     """
 
-    def __init__(
-        self, version: str, *, tolerant: bool = False, max_frame_bytes: int = 1_048_576
-    ) -> None: ...
+    def __new__(
+        cls,
+        version: str,
+        *,
+        tolerant: bool = False,
+        tolerant_encode: bool = False,
+        max_frame_bytes: int = ...,
+    ) -> Self: ...
     @property
     def version(self) -> str: ...
     def decode(
@@ -163,7 +171,7 @@ class Codec:
 class MeterValueTemplate:
     """Builds MeterValues of one fixed set of sampled values from numbers alone."""
 
-    def __init__(self, sampled_values: Sequence[Any], /) -> None: ...
+    def __new__(cls, sampled_values: Sequence[Any], /) -> Self: ...
     def meter_value(self, timestamp: datetime, values: Sequence[float], /) -> Any: ...
 
 def encode_payload(message: Message, /) -> bytes:
@@ -172,7 +180,7 @@ def encode_payload(message: Message, /) -> bytes:
 def decode_payload(type_: type[_M], data: bytes | bytearray | memoryview, /) -> _M:
     """Parses and validates the JSON object of one message or datatype; raises `ValidationError`."""
 
-def message_type(version: str, name: str, /) -> type[Message] | type[StrEnum]:
+def message_type(version: str, name: str, /) -> type[Message | StrEnum]:
     """The type of that name; raises `AttributeError`."""
 
 def type_names(version: str, /) -> tuple[str, ...]:

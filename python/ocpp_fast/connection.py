@@ -110,6 +110,7 @@ class Outcome(Protocol):
         ...
 
 
+@final
 class _PendingCall(OutgoingCall):
     """An outgoing CALL and the future of whoever waits for it."""
 

@@ -1,0 +1,208 @@
+"""What a block may use of the rest of the station."""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
+
+from ocpp_fast._core import decode_payload, encode_payload
+from ocpp_fast.errors import CallerError, ConnectionLost, PeerError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from types import ModuleType
+
+    from ocpp_fast.callbacks import Callbacks
+    from ocpp_fast.clock import Clock
+    from ocpp_fast.config import DeviceModel
+    from ocpp_fast.connection import Connection
+    from ocpp_fast.delivery import Delivery
+    from ocpp_fast.ids import Ids
+    from ocpp_fast.messages import Message, OcppVersion, v21
+    from ocpp_fast.router import After
+
+__all__ = [
+    "ActiveTransactions",
+    "ConnectorStates",
+    "Context",
+    "NotAccepted",
+    "Registration",
+    "Trigger",
+]
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_M = TypeVar("_M", bound="Message")
+
+NO_LINK = ConnectionLost(1006, "there is no connection")
+
+
+class Registration(StrEnum):
+    """What the CSMS said to the last BootNotification."""
+
+    NONE = "None"
+    """Nothing yet."""
+    PENDING = "Pending"
+    REJECTED = "Rejected"
+    ACCEPTED = "Accepted"
+
+
+class NotAccepted(CallerError):
+    """The station may not send this before its BootNotification was accepted (B02.FR.02)."""
+
+    def __init__(self, action: str, registration: Registration) -> None:
+        super().__init__(action, registration)
+        self.action = action
+        self.registration = registration
+
+    def __str__(self) -> str:
+        return f"{self.action} may not be sent, the registration is {self.registration}"
+
+
+Trigger: TypeAlias = "Callable[[v21.EVSEType | None], After | None]"
+"""Answers TriggerMessage for one kind of message (F06): gives what sends it once Accepted has been
+answered, or None to answer Rejected."""
+
+
+class ActiveTransactions(Protocol):
+    """What other blocks may know of the transactions."""
+
+    def active_evses(self) -> Iterable[int]:
+        """The EVSEs that have a transaction."""
+        ...
+
+    def transaction_id(self, evse_id: int) -> str | None:
+        """The id of the transaction on an EVSE."""
+        ...
+
+    def is_authorized(self, evse_id: int) -> bool:
+        """Whether the transaction on an EVSE has had an idToken."""
+        ...
+
+    def evse_of(self, transaction_id: str) -> int | None:
+        """The EVSE on which a transaction runs."""
+        ...
+
+
+class ConnectorStates(Protocol):
+    """What other blocks may know of the connectors."""
+
+    def usable(self, evse_id: int) -> bool:
+        """Whether the EVSE has a connector that is neither Unavailable nor Faulted."""
+        ...
+
+    def occupied(self, evse_id: int) -> bool:
+        """Whether an EV is plugged in at the EVSE."""
+        ...
+
+
+class Context:
+    """What all blocks share. `registration` and `connection` are kept up to date by their owners,
+    the provisioning block and the charge point."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        ids: Ids,
+        device_model: DeviceModel,
+        callbacks: Callbacks,
+        delivery: Delivery,
+        spawn: Callable[[Coroutine[Any, Any, None], str], object],
+        version: OcppVersion,
+        callback_timeout_s: float,
+    ) -> None:
+        self.clock = clock
+        self.ids = ids
+        self.device_model = device_model
+        self.callbacks = callbacks
+        self.delivery = delivery
+        self.spawn = spawn
+        """Runs a coroutine as a task of the station; what it raises is logged."""
+        self.callback_timeout_s = callback_timeout_s
+        self.registration = Registration.NONE
+        self.connection: Connection | None = None
+        self.last_sent = 0.0
+        """When the last CALL was answered, monotonic (G02.FR.05)."""
+        self._module: ModuleType = version.module
+        self.version = version
+
+    def use_version(self, version: OcppVersion) -> None:
+        """Makes messages of this version from now on."""
+        self.version = version
+        self._module = version.module
+
+    # No return annotation on purpose: pyright infers the type of the module itself, and so checks
+    # every use against the stubs of 2.1. The module of 2.0.1 has the same names where both exist.
+    @property
+    def messages(self):  # noqa: ANN201
+        """The message types of the OCPP version in use."""
+        if TYPE_CHECKING:
+            from ocpp_fast.messages import v21
+
+            return v21
+        return self._module
+
+    @property
+    def online(self) -> bool:
+        """Whether there is a link to the CSMS, accepted or not."""
+        return self.connection is not None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether there is a link, and the CSMS has accepted the station."""
+        return self.connection is not None and self.registration is Registration.ACCEPTED
+
+    async def call(self, request: Message, expected: type[_M], *, triggered: bool = False) -> _M:
+        """Sends a CALL that need not survive; returns its response.
+
+        Before the station is accepted only BootNotification may go, and with `triggered` what the
+        CSMS has asked for (B02.FR.02); else raises `NotAccepted`. Raises `ConnectionLost` without
+        a link, and `PeerError` when the CSMS refuses or keeps silent.
+        """
+        connection = self.connection
+        if connection is None:
+            raise NO_LINK
+        action = type(request).__name__.removesuffix("Request")
+        if not (self.registration is Registration.ACCEPTED or action == "BootNotification"):
+            allowed = triggered and self.registration is Registration.PENDING
+            if not allowed:
+                raise NotAccepted(action, self.registration)
+        response = await connection.call(request)
+        self.last_sent = self.clock.monotonic()
+        if not isinstance(response, expected):
+            raise TypeError(f"{action} was answered with {type(response).__name__}")
+        return response
+
+    async def attempt(self, request: Message, expected: type[_M]) -> _M | None:
+        """Like `call` for a message that is only worth sending now: None when it failed."""
+        try:
+            return await self.call(request, expected)
+        except (CallerError, ConnectionLost, PeerError) as error:
+            _log.info("%s was not delivered: %s", type(request).__name__, error)
+            return None
+
+    def convert(self, value: _M) -> _M:
+        """The same datatype in the version in use, for a value that may be of the other one.
+
+        Raises `ValidationError` when the version in use cannot express it.
+        """
+        wanted = getattr(self._module, type(value).__name__)
+        if isinstance(value, wanted):
+            return value
+        return cast("_M", decode_payload(wanted, encode_payload(value)))
+
+    async def ask(self, name: str, question: Callable[[], Awaitable[_T]], default: _T) -> _T:
+        """The answer of a callback; `default` when it raises or takes too long."""
+        try:
+            return await self.clock.wait_for(question(), self.callback_timeout_s)
+        except TimeoutError:
+            _log.error("%s took longer than %g s", name, self.callback_timeout_s)
+        except Exception:  # A user's code may raise anything, and must not stop the station.
+            _log.exception("%s failed", name)
+        return default
+
+    def tell(self, name: str, message: Callable[[], Awaitable[None]]) -> None:
+        """Runs a callback of which nobody needs the answer."""
+        self.spawn(self.ask(name, message, None), name)

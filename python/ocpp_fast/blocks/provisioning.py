@@ -1,0 +1,242 @@
+"""Block B: registration at the CSMS (B01 to B03) and Reset (B11, B12)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from ocpp_fast.blocks.context import Registration
+from ocpp_fast.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    ErrorCode,
+    OcppError,
+    RequestRefused,
+)
+from ocpp_fast.router import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from ocpp_fast.blocks.context import ActiveTransactions, Context, Trigger
+    from ocpp_fast.config import StationConfig
+    from ocpp_fast.messages import v21
+    from ocpp_fast.router import After, Handler, Handling
+
+__all__ = ["Provisioning", "gated"]
+
+_log = logging.getLogger(__name__)
+
+OWN_INTERVAL_S: Final = 60.0
+"""Pause before the next BootNotification when the CSMS named none (B02.FR.07, B03.FR.05) or did
+not answer (B01, error handling 2); up to half as much is added by chance."""
+
+FAREWELL_S: Final = 30.0
+"""How long an Immediate reset waits for the Ended events to be confirmed (B12.FR.05)."""
+
+# What a station answers while it is Pending (B02.FR.01), beside remote start and stop.
+_WHILE_PENDING: Final = frozenset(
+    {"GetBaseReport", "GetReport", "GetVariables", "SetVariables", "TriggerMessage"}
+)
+_REJECTED_WHILE_PENDING: Final = frozenset({"RequestStartTransaction", "RequestStopTransaction"})
+
+
+class Provisioning:
+    """Registers the station, and says what may pass before it is accepted.
+
+    Once accepted, the station stays so over lost connections: it boots again only when it is
+    started again (Part 4, section 5.4).
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        config: StationConfig,
+        transactions: ActiveTransactions,
+        *,
+        on_registration: Callable[[], None],
+        flush: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`on_registration` is called when `Context.registration` has changed; `flush` returns
+        when all that waits for delivery has been delivered."""
+        self._context = context
+        self._config = config
+        self._transactions = transactions
+        self._on_registration = on_registration
+        self._flush = flush
+        self.handlers: Mapping[str, Handler] = {"Reset": self._on_reset}
+        self.triggers: Mapping[str, Trigger] = {"BootNotification": self._on_trigger}
+        self._boot_reason = "PowerUp"
+        self._not_before = 0.0
+        self._triggered = asyncio.Event()
+        self._reset_when_idle: v21.ResetEnumType | None = None
+
+    # --- B01 to B03 -----------------------------------------------------------------------
+
+    def set_boot_reason(self, reason: str) -> None:
+        """Why the station has started; raises `ConfigurationError` for no BootReasonEnumType."""
+        try:
+            self._context.messages.BootReasonEnumType(reason)
+        except ValueError:
+            raise ConfigurationError(f"{reason!r} is no reason to boot") from None
+        self._boot_reason = reason
+
+    async def register(self) -> None:
+        """Sends BootNotifications until one is accepted; to be cancelled when the link is lost.
+
+        Keeps the interval of the last answer also over connections (B02.FR.04, B03.FR.02).
+        """
+        context = self._context
+        while context.registration is not Registration.ACCEPTED:
+            triggered = await self._pause()
+            reason = "Triggered" if triggered else self._boot_reason
+            try:
+                await self._boot(reason)
+            except ConnectionLost:
+                return
+            except OcppError as error:
+                _log.warning("BootNotification failed: %s", error)
+                self._wait(0.0)
+
+    async def _boot(self, reason: str) -> None:
+        context = self._context
+        m = context.messages
+        config = self._config
+        request = m.BootNotificationRequest(
+            reason=m.BootReasonEnumType(reason),  # B01.FR.09
+            charging_station=m.ChargingStationType(
+                model=config.model,
+                vendor_name=config.vendor_name,
+                serial_number=config.serial_number,
+                firmware_version=config.firmware_version,
+            ),
+        )
+        response = await context.call(request, m.BootNotificationResponse)
+        _log.info("the CSMS answered the boot with %s", response.status)
+        context.registration = Registration(response.status)
+        if context.registration is Registration.ACCEPTED:
+            if response.interval > 0:  # B01.FR.04, G02.FR.01
+                context.device_model.write(heartbeat_interval_s=float(response.interval))
+        else:
+            self._wait(float(response.interval))
+        if "Heartbeat" in context.device_model.variables.time_source:  # B01.FR.06
+            self.sync_time(response.current_time)
+        if (callback := context.callbacks.boot_notification_callback) is not None:
+            context.tell("boot_notification_callback", lambda: callback(response))
+        self._on_registration()
+
+    def sync_time(self, time: Any) -> None:
+        """Tells the integrator the time of the CSMS, if that is a time source."""
+        callback = self._context.callbacks.time_sync_callback
+        if callback is not None:
+            self._context.tell("time_sync_callback", lambda: callback(time))
+
+    def _wait(self, interval_s: float) -> None:
+        """Sets the earliest time of the next BootNotification (B02.FR.04, B02.FR.08)."""
+        if interval_s <= 0:
+            interval_s = OWN_INTERVAL_S * (1 + self._context.ids.random() / 2)
+        self._not_before = self._context.clock.monotonic() + interval_s
+
+    async def _pause(self) -> bool:
+        """Waits until the next BootNotification may go; true if the CSMS asked for it now."""
+        clock = self._context.clock
+        delay = self._not_before - clock.monotonic()
+        self._triggered.clear()
+        if delay <= 0:
+            return False
+        try:
+            await clock.wait_for(self._triggered.wait(), delay)
+        except TimeoutError:
+            return False
+        return True
+
+    def _on_trigger(self, _evse: v21.EVSEType | None) -> After | None:
+        """F06.FR.17: a BootNotification can be triggered only before one was accepted."""
+        if self._context.registration is Registration.ACCEPTED:
+            return None
+
+        async def send() -> None:
+            self._triggered.set()
+
+        return send
+
+    def refusal(self, action: str) -> Handling:
+        """How a request of the CSMS is answered before it has accepted the station: None to let
+        it pass, else the answer.
+
+        Raises `RequestRefused` with SecurityError for what must not be answered at all: anything
+        while Rejected or unanswered (B03.FR.08), and while Pending all but provisioning.
+        """
+        registration = self._context.registration
+        if registration is Registration.ACCEPTED:
+            return None
+        if registration is Registration.PENDING:
+            if action in _WHILE_PENDING:
+                return None
+            if action in _REJECTED_WHILE_PENDING:  # B02.FR.05
+                m = self._context.messages
+                status = m.RequestStartStopStatusEnumType.REJECTED
+                if action == "RequestStartTransaction":
+                    return m.RequestStartTransactionResponse(status=status)
+                return m.RequestStopTransactionResponse(status=status)
+        text = f"the registration of this station is {registration}"
+        raise RequestRefused(ErrorCode.SECURITY_ERROR, text)
+
+    # --- B11, B12 -------------------------------------------------------------------------
+
+    async def _on_reset(self, request: v21.ResetRequest) -> Reply:
+        m = self._context.messages
+        status = m.ResetStatusEnumType
+        kind = request.type
+        if request.evse_id is not None or kind not in ("Immediate", "OnIdle"):
+            # No EVSE can be reset on its own (B11.FR.09, B12.FR.09), nor with its transactions.
+            return Reply(m.ResetResponse(status=status.REJECTED))
+        allowed = await self._context.ask(
+            "is_reset_allowed_callback",
+            lambda: self._context.callbacks.is_reset_allowed_callback(None, kind),
+            default=False,
+        )
+        if not allowed:  # B11.FR.06, B12.FR.10
+            return Reply(m.ResetResponse(status=status.REJECTED))
+        if kind == "OnIdle" and any(True for _ in self._transactions.active_evses()):
+            self._reset_when_idle = kind  # B12.FR.01, B12.FR.03
+            return Reply(m.ResetResponse(status=status.SCHEDULED))
+
+        async def act() -> None:
+            self._context.spawn(self._reset(kind), "reset")
+
+        return Reply(m.ResetResponse(status=status.ACCEPTED), act)  # B11.FR.03, B12.FR.02
+
+    def on_idle(self) -> None:
+        """The last transaction has ended: a scheduled reset is due."""
+        if self._reset_when_idle is not None:
+            kind, self._reset_when_idle = self._reset_when_idle, None
+            self._context.spawn(self._reset(kind), "reset")
+
+    async def _reset(self, kind: v21.ResetEnumType) -> None:
+        context = self._context
+        callbacks = context.callbacks
+        if kind == "Immediate":
+            reason = context.messages.ReasonEnumType.IMMEDIATE_RESET  # B12.FR.04
+            for evse_id in tuple(self._transactions.active_evses()):
+                await context.ask(
+                    "stop_transaction_callback",
+                    lambda evse_id=evse_id: callbacks.stop_transaction_callback(evse_id, reason),
+                    None,
+                )
+        try:
+            await context.clock.wait_for(self._flush(), FAREWELL_S)
+        except TimeoutError:  # B12.FR.05: they stay queued and are sent after the reboot
+            _log.warning("resetting while messages wait for delivery")
+        await context.ask("reset_callback", lambda: callbacks.reset_callback(None, kind), None)
+
+
+def gated(provisioning: Provisioning, action: str, handler: Handler) -> Handler:
+    """`handler`, asked only when the registration allows it."""
+
+    def handle(request: Any) -> Handling | Awaitable[Handling]:
+        refusal = provisioning.refusal(action)
+        return handler(request) if refusal is None else refusal
+
+    return handle

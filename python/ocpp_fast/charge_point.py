@@ -1,0 +1,528 @@
+"""The charging station's OCPP side: builds the parts, starts and stops them, forwards events.
+
+    charge_point = ChargePoint(config, callbacks)
+    await charge_point.start()
+    charge_point.on_session_started(1, 1)
+    ...
+    await charge_point.stop()
+
+The `on_*` methods are how the station's hardware side reports what has happened; the callbacks
+are how it is asked to act. Nothing here decides anything about OCPP: that is in `blocks`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from ocpp_fast._core import Codec
+from ocpp_fast.blocks.authorization import Authorization
+from ocpp_fast.blocks.availability import Availability, Heartbeat
+from ocpp_fast.blocks.context import Context, Registration
+from ocpp_fast.blocks.data_transfer import DataTransfer
+from ocpp_fast.blocks.meter_values import MeterValues
+from ocpp_fast.blocks.provisioning import Provisioning, gated
+from ocpp_fast.blocks.readings import Readings
+from ocpp_fast.blocks.remote_control import RemoteControl
+from ocpp_fast.blocks.transactions import Transactions
+from ocpp_fast.clock import SystemClock
+from ocpp_fast.config import ConfiguredDeviceModel
+from ocpp_fast.connection import Connection, ConnectionSettings
+from ocpp_fast.connectivity import Connectivity
+from ocpp_fast.delivery import Delivery
+from ocpp_fast.errors import ConfigurationError
+from ocpp_fast.ids import Ids
+from ocpp_fast.messages.version import OcppVersion
+from ocpp_fast.outbox import RetryPolicy
+from ocpp_fast.router import Role, Router
+from ocpp_fast.storage.memory import MemoryStorage
+from ocpp_fast.transport.handshake import Credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from datetime import datetime
+
+    from ocpp_fast.callbacks import Callbacks
+    from ocpp_fast.clock import Clock
+    from ocpp_fast.config import DeviceModel, StationConfig
+    from ocpp_fast.connection import ConnectionObserver, FrameLog
+    from ocpp_fast.errors import OcppError
+    from ocpp_fast.messages import JsonInput, Message, v21
+    from ocpp_fast.storage import OutboxRow, Storage
+    from ocpp_fast.transport.base import MakeListener, Transport
+
+__all__ = ["ChargePoint", "Opener"]
+
+_log = logging.getLogger(__name__)
+
+Opener: TypeAlias = "Callable[[MakeListener[Connection]], Awaitable[Connection]]"
+"""Opens a transport to the CSMS, makes its listener and returns it; raises `ConnectFailed`."""
+
+_RESTART_PAUSE_S = 1.0
+
+
+class ChargePoint:
+    """One charging station, as its CSMS sees it.
+
+    All its tasks live in one TaskGroup, from `start` to `stop`. Messages and enumerations may be
+    of either OCPP version; they are converted to the one in use.
+    """
+
+    def __init__(
+        self,
+        config: StationConfig,
+        callbacks: Callbacks,
+        *,
+        storage: Storage | None = None,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        device_model: DeviceModel | None = None,
+        opener: Opener | None = None,
+        observer: ConnectionObserver | None = None,
+        frame_log: FrameLog | None = None,
+        callback_timeout_s: float = 20.0,
+    ) -> None:
+        """Builds everything and starts nothing.
+
+        Without `storage` the durable state is kept in `config.storage`, or in memory when that is
+        None. `opener` replaces the WebSocket, `device_model` the configured variables.
+        """
+        self.config = config
+        self.clock: Clock = clock or SystemClock()
+        self._ids = ids or Ids()
+        self.device_model = device_model or ConfiguredDeviceModel(config)
+        self._storage = storage or _storage(config)
+        self._opener = opener or self._dial_websocket
+        self._observer = observer
+        self._frame_log = frame_log
+        self._codecs = {version: Codec(version) for version in config.versions}
+        self._runner: asyncio.Task[None] | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+        self._registering: asyncio.Task[None] | None = None
+        self.delivery = Delivery(
+            self._storage,
+            self.clock,
+            retry=self._retry_policy,
+            on_delivered=self._on_delivered,
+        )
+        self._context = Context(
+            clock=self.clock,
+            ids=self._ids,
+            device_model=self.device_model,
+            callbacks=callbacks,
+            delivery=self.delivery,
+            spawn=self.spawn,
+            version=config.versions[0],
+            callback_timeout_s=callback_timeout_s,
+        )
+        self._build_blocks()
+        self._connectivity = Connectivity(
+            self._dial,
+            self.clock,
+            self._ids,
+            self.device_model,
+            on_connected=self._on_connected,
+            on_disconnected=self._on_disconnected,
+        )
+
+    def _build_blocks(self) -> None:
+        context = self._context
+        self._readings = Readings(context)
+        self._transactions = Transactions(context, self._readings, on_idle=self._on_idle)
+        self._provisioning = Provisioning(
+            context,
+            self.config,
+            self._transactions,
+            on_registration=self._on_registration,
+            flush=self.delivery.drained,
+        )
+        self._authorization = Authorization(context)
+        self._availability = Availability(context)
+        self._heartbeat = Heartbeat(context, self._provisioning.sync_time)
+        self._meter_values = MeterValues(context, self._readings, self._transactions)
+        self._data_transfer = DataTransfer(context)
+        self._remote_control = RemoteControl(
+            context,
+            self._transactions,
+            self._availability,
+            {
+                **self._provisioning.triggers,
+                **self._availability.triggers,
+                **self._heartbeat.triggers,
+                **self._meter_values.triggers,
+                **self._transactions.triggers,
+            },
+        )
+
+    # --- life -----------------------------------------------------------------------------
+
+    async def start(self, boot_reason: str = "PowerUp") -> None:
+        """Opens the storage, takes up what an earlier run left, and begins to connect.
+
+        Returns without waiting for the CSMS. `boot_reason` is a BootReasonEnumType (B01.FR.09).
+        Raises `StorageError`, after which it may be tried again, and `ConfigurationError` for
+        another boot reason and when it was started already.
+        """
+        if self._runner is not None:
+            raise ConfigurationError("the charge point was started already")
+        self._provisioning.set_boot_reason(boot_reason)
+        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._runner = asyncio.create_task(self._run(started), name="charge point")
+        try:
+            await asyncio.shield(started)
+        except BaseException:
+            self._runner.cancel()  # where it has not ended by itself
+            self._runner = None
+            raise
+
+    async def stop(self) -> None:
+        """Closes the link, ends all tasks and closes the storage. May be called again.
+
+        What waits for delivery stays in the storage.
+        """
+        if self._runner is not None:
+            self._stopping.set()
+            await asyncio.shield(self._runner)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _run(self, started: asyncio.Future[None]) -> None:
+        try:
+            await self._storage.open()
+            await self.delivery.restore()
+        except BaseException as error:
+            await self._storage.close()
+            if not started.cancelled():
+                started.set_exception(error)
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                # Not cancelled at the end: it returns when everything is stored.
+                group.create_task(self._keep_running(self.delivery.write), name="write")
+                self.spawn(self._keep_running(self._availability.run), "report states")
+                self.spawn(self._keep_running(self._connectivity.run), "connect")
+                self._meter_values.start()
+                started.set_result(None)
+                await self._stopping.wait()
+                await self._connectivity.close(1000, "the station stops")
+                self._end_tasks()
+        finally:
+            self._group = None
+            await self._storage.close()
+
+    def _end_tasks(self) -> None:
+        self._heartbeat.stop()
+        self._meter_values.stop()
+        self._transactions.stop()
+        for task in self._tasks:
+            task.cancel()
+        self.delivery.finish()
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
+        """Runs `work` as a task of the station until `stop`; what it raises is logged. Unless the
+        station runs, nothing happens."""
+        if self._group is None or self._stopping.is_set():
+            work.close()
+            return None
+        task = self._group.create_task(_logged(work, name), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _keep_running(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Runs what ends only with the station; an error is logged, and it starts afresh."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                _log.exception("a part of the station failed and is started again")
+                await self.clock.sleep(_RESTART_PAUSE_S)
+            else:
+                return
+
+    # --- the link -------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a link to the CSMS."""
+        return self._context.online
+
+    @property
+    def registration(self) -> Registration:
+        """What the CSMS said to the last BootNotification."""
+        return self._context.registration
+
+    @property
+    def version(self) -> OcppVersion:
+        """The OCPP version of the link, of the last one, or the preferred one before the first."""
+        return self._context.version
+
+    @property
+    def connect_error(self) -> OcppError | None:
+        """Why the last attempt to connect failed; None after one that did not."""
+        return self._connectivity.error
+
+    async def _dial(self) -> Connection:
+        return await self._opener(self._make_connection)
+
+    async def _dial_websocket(self, make: MakeListener[Connection]) -> Connection:
+        from ocpp_fast.transport import picows  # only when a real socket is used
+
+        config = self.config
+        ping_s = self.device_model.variables.web_socket_ping_interval_s
+        return await picows.connect(
+            config.url,
+            make,
+            clock=self.clock,
+            subprotocols=[version.subprotocol for version in config.versions],
+            credentials=(
+                None if config.password is None else Credentials(config.identity, config.password)
+            ),
+            settings=picows.WebSocketSettings(
+                ping_interval_s=ping_s or None, ping_timeout_s=min(ping_s, 10.0) or 10.0
+            ),
+        )
+
+    def _make_connection(self, transport: Transport) -> Connection:
+        version = OcppVersion.from_subprotocol(transport.subprotocol)
+        # Before the first frame can arrive, which may be a request.
+        self._context.use_version(version)
+        blocks = (
+            self._provisioning,
+            self._authorization,
+            self._availability,
+            self._transactions,
+            self._meter_values,
+            self._data_transfer,
+            self._remote_control,
+        )
+        tables = [
+            {
+                action: gated(self._provisioning, action, handler)
+                for action, handler in block.handlers.items()
+            }
+            for block in blocks
+        ]
+        timeout_s = self.device_model.variables.message_timeout_s
+        return Connection(
+            transport,
+            Router(version, Role.CHARGING_STATION, tables),
+            self._codecs[version],
+            clock=self.clock,
+            ids=self._ids,
+            settings=ConnectionSettings(call_timeout_s=timeout_s),
+            observer=self._observer,
+            frame_log=self._frame_log,
+        )
+
+    async def _on_connected(self, connection: Connection) -> None:
+        self._context.connection = connection
+        self.delivery.attach(connection)
+        self._tell_connection(connected=True)
+        if self._context.registration is Registration.ACCEPTED:
+            self._availability.on_online()
+            self._heartbeat.restart()
+        else:
+            self._registering = self.spawn(self._provisioning.register(), "register")
+
+    async def _on_disconnected(self, _connection: Connection) -> None:
+        self._context.connection = None
+        if self._registering is not None:
+            self._registering.cancel()
+        self._heartbeat.stop()
+        self._availability.on_offline()
+        self._tell_connection(connected=False)
+        self.delivery.detach()
+
+    def _on_registration(self) -> None:
+        accepted = self._context.registration is Registration.ACCEPTED
+        self.delivery.release(open_=accepted)
+        if accepted:
+            self._availability.on_accepted()
+            self._heartbeat.restart()
+
+    def _on_idle(self) -> None:
+        self._provisioning.on_idle()
+
+    def _tell_connection(self, *, connected: bool) -> None:
+        callback = self._context.callbacks.connection_state_changed_callback
+        if callback is not None:
+            version = self._context.version if connected else None
+            self._context.tell(
+                "connection_state_changed_callback", lambda: callback(connected, version)
+            )
+
+    def _on_delivered(self, row: OutboxRow, response: Message) -> None:
+        self._context.last_sent = self.clock.monotonic()
+        self._transactions.on_delivered(row, response)
+
+    def _retry_policy(self) -> RetryPolicy:
+        variables = self.device_model.variables
+        return RetryPolicy(variables.message_attempts, variables.message_attempt_interval_s)
+
+    # --- what has happened at the station ---------------------------------------------------
+
+    def on_session_started(self, evse_id: int, connector_id: int) -> None:
+        """An EV was plugged in: the connector is Occupied (G01.FR.03, E02.FR.05)."""
+        self._availability.set(evse_id, connector_id, "Occupied", on=True)
+        self._transactions.ev_connected(evse_id, connector_id)
+
+    def on_session_finished(self, evse_id: int, connector_id: int) -> None:
+        """The EV was unplugged: the connector is Available again (G01.FR.04)."""
+        self._availability.set(evse_id, connector_id, "Occupied", on=False)
+
+    async def on_transaction_started(
+        self,
+        evse_id: int,
+        connector_id: int | None,
+        session_id: str,
+        timestamp: datetime,
+        trigger_reason: v21.TriggerReasonEnumType | str,
+        *,
+        meter_start: v21.MeterValueType | None = None,
+        id_token: v21.IdTokenType | None = None,
+        reservation_id: int | None = None,
+        remote_start_id: int | None = None,
+        charging_state: v21.ChargingStateEnumType | str = "EVConnected",
+    ) -> None:
+        """A transaction has started (E01).
+
+        `session_id` becomes the transactionId: at most 36 characters, never used before
+        (E01.FR.08; `Ids.transaction_id` makes them). `connector_id` is None before an EV is
+        connected. `meter_start` may hold any measurands; None moves the begin readings to the
+        first event after charging has started (E01.FR.17).
+
+        The event is durable when this returns. Raises `ConfigurationError` for an EVSE that does
+        not exist or has a transaction, `ValidationError` for values that break the schema.
+        """
+        await self._transactions.start(
+            evse_id, connector_id, session_id, timestamp, trigger_reason,
+            meter_start=meter_start,
+            id_token=id_token, reservation_id=reservation_id, remote_start_id=remote_start_id,
+            charging_state=charging_state,
+        )  # fmt: skip
+
+    async def on_transaction_finished(
+        self,
+        evse_id: int,
+        timestamp: datetime,
+        reason: v21.ReasonEnumType | str = "Local",
+        trigger_reason: v21.TriggerReasonEnumType | str = "StopAuthorized",
+        *,
+        meter_stop: v21.MeterValueType | None = None,
+        id_token: v21.IdTokenType | None = None,
+        charging_state: v21.ChargingStateEnumType | str = "EVConnected",
+    ) -> None:
+        """The transaction of an EVSE has ended (E06); `id_token` is the one that ended it.
+
+        The event is durable when this returns. Raises `ConfigurationError` for an EVSE without a
+        transaction.
+        """
+        await self._transactions.finish(
+            evse_id, timestamp, reason, trigger_reason, meter_stop=meter_stop,
+            id_token=id_token, charging_state=charging_state,
+        )  # fmt: skip
+
+    async def on_authorized(
+        self, evse_id: int, connector_id: int | None, id_token: v21.IdTokenType
+    ) -> None:
+        """A token was authorized for the running transaction; told once (E02.FR.01). Durable
+        when this returns; nothing happens without a transaction."""
+        if connector_id is not None:
+            self._transactions.ev_connected(evse_id, connector_id)
+        await self._transactions.authorized(evse_id, id_token)
+
+    async def on_charging_state_changed(
+        self,
+        evse_id: int,
+        charging_state: v21.ChargingStateEnumType | str,
+        trigger_reason: v21.TriggerReasonEnumType | str = "ChargingStateChanged",
+        *,
+        id_token: v21.IdTokenType | None = None,
+        remote_start_id: int | None = None,
+    ) -> bool:
+        """The charging state is another, or something else is to be told with it (E02.FR.13).
+
+        `id_token` is one that has just begun or ended the authorization (E07.FR.02). False when
+        the EVSE has no transaction; else the event is durable when this returns.
+        """
+        return await self._transactions.charging_state_changed(
+            evse_id, charging_state, trigger_reason,
+            id_token=id_token, remote_start_id=remote_start_id,
+        )  # fmt: skip
+
+    def on_meter_value(self, evse_id: int, meter_value: v21.MeterValueType) -> None:
+        """A new reading of an EVSE's meter, or with EVSE 0 of the station's. Any measurands; each
+        message takes those that it is configured to contain (J01, J02)."""
+        self._readings.put(evse_id, meter_value)
+
+    def on_unavailable(self, evse_id: int, connector_id: int) -> None:
+        """The connector cannot be used."""
+        self._availability.set(evse_id, connector_id, "Unavailable", on=True)
+
+    def on_enabled(self, evse_id: int, connector_id: int) -> None:
+        """The connector can be used again."""
+        self._availability.set(evse_id, connector_id, "Unavailable", on=False)
+
+    def on_faulted(self, evse_id: int, connector_id: int) -> None:
+        """The connector has an error that makes it unusable."""
+        self._availability.set(evse_id, connector_id, "Faulted", on=True)
+
+    def on_fault_cleared(self, evse_id: int, connector_id: int) -> None:
+        """The error is gone."""
+        self._availability.set(evse_id, connector_id, "Faulted", on=False)
+
+    def on_reserved(self, evse_id: int, connector_id: int) -> None:
+        """The connector is kept for somebody."""
+        self._availability.set(evse_id, connector_id, "Reserved", on=True)
+
+    def on_reservation_cleared(self, evse_id: int, connector_id: int) -> None:
+        """The connector is kept for nobody any more."""
+        self._availability.set(evse_id, connector_id, "Reserved", on=False)
+
+    # --- what the station asks ------------------------------------------------------------
+
+    def get_evse_transaction_id(self, evse_id: int) -> str | None:
+        """The id of the transaction on an EVSE; None when there is none."""
+        return self._transactions.transaction_id(evse_id)
+
+    async def validate_token(
+        self,
+        id_token: v21.IdTokenType,
+        certificate: str | None = None,
+        ocsp_data: Sequence[v21.OCSPRequestDataType] | None = None,
+    ) -> v21.AuthorizeResponse:
+        """Whether a token may charge, see `Authorization.validate_token`; never raises for what
+        the CSMS does or does not answer."""
+        return await self._authorization.validate_token(id_token, certificate, ocsp_data)
+
+    async def data_transfer_req(
+        self, vendor_id: str, message_id: str | None = None, data: JsonInput = None
+    ) -> v21.DataTransferResponse:
+        """Sends a vendor's message (P02). Raises `ConnectionLost` without a link, `NotAccepted`
+        before the boot was accepted, and `PeerError` when the CSMS refuses or keeps silent."""
+        return await self._data_transfer.data_transfer_req(vendor_id, message_id, data)
+
+
+def _storage(config: StationConfig) -> Storage:
+    if config.storage is None:
+        return MemoryStorage()
+    from ocpp_fast.storage.sqlite import SqliteStorage  # only where it is used
+
+    return SqliteStorage(config.storage)
+
+
+async def _logged(work: Coroutine[Any, Any, None], name: str) -> None:
+    try:
+        await work
+    except Exception:  # One failed task must not take the station down with it.
+        _log.exception("%s failed", name)

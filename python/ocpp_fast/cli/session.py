@@ -1,0 +1,156 @@
+"""The charging run of `demo` and `station`: drivers who plug in, pay by card, charge and leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ocpp_fast.blocks.context import Registration
+from ocpp_fast.config import EvseConfig, StationConfig, Variables
+from ocpp_fast.errors import OcppError
+from ocpp_fast.simulator import Car, SimulatedStation
+from ocpp_fast.station import TokenResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocpp_fast.cli.screen import Screen
+    from ocpp_fast.clock import Clock
+    from ocpp_fast.messages import OcppVersion
+
+__all__ = [
+    "SPEED",
+    "RunFailed",
+    "Unreachable",
+    "charge",
+    "deliver",
+    "make_station",
+    "wait_accepted",
+    "wait_until",
+]
+
+SPEED: Final = 60.0
+"""How many times faster than the clock the simulated cars charge."""
+_LOOK_S: Final = 0.1
+_DELIVERY_S: Final = 35.0
+
+
+class RunFailed(OcppError):
+    """The charging run did not go as it should."""
+
+
+class Unreachable(OcppError):
+    """There is no connection to the CSMS."""
+
+
+def make_station(
+    *,
+    url: str,
+    identity: str,
+    versions: tuple[OcppVersion, ...],
+    evses: int,
+    screen: Screen,
+    clock: Clock,
+    password: str | None = None,
+) -> SimulatedStation:
+    """A simulated station for a run of some seconds."""
+    measurands = ("Energy.Active.Import.Register", "Power.Active.Import", "SoC")
+    config = StationConfig(
+        identity=identity,
+        csms_url=url,
+        password=password,
+        versions=versions,
+        serial_number=identity[:25],
+        evses=(EvseConfig(),) * evses,
+        variables=Variables(
+            tx_updated_interval_s=1.0,
+            tx_started_measurands=measurands,
+            tx_updated_measurands=measurands,
+            tx_ended_measurands=measurands,
+            retry_back_off_wait_minimum_s=1.0,
+            retry_back_off_random_range_s=1.0,
+        ),
+    )
+    station = SimulatedStation(
+        config, clock=clock, speed=SPEED, sample_interval_s=0.5, on_change=screen.on_change
+    )
+    screen.watch(station)
+    return station
+
+
+async def wait_until(
+    clock: Clock, condition: Callable[[], bool], timeout_s: float, screen: Screen
+) -> bool:
+    """Whether the condition came true in time; keeps the screen up to date meanwhile."""
+    deadline = clock.monotonic() + timeout_s
+    while not condition():
+        if clock.monotonic() >= deadline:
+            return False
+        screen.refresh()
+        await clock.sleep(_LOOK_S)
+    return True
+
+
+async def wait_accepted(
+    station: SimulatedStation, clock: Clock, timeout_s: float, screen: Screen
+) -> None:
+    """Returns when the CSMS has accepted the station; raises what stands in the way."""
+    point = station.charge_point
+
+    def decided() -> bool:
+        return point.registration is Registration.ACCEPTED
+
+    if await wait_until(clock, decided, timeout_s, screen):
+        return
+    if point.connected:
+        text = f"the CSMS has not accepted the station within {timeout_s:g} s"
+        raise RunFailed(f"{text} (registration: {point.registration})")
+    raise Unreachable(f"{point.config.url}: {point.connect_error or 'no answer'}")
+
+
+async def charge(
+    station: SimulatedStation,
+    evse_id: int,
+    *,
+    token: str,
+    token_first: bool,
+    seconds: float,
+    screen: Screen,
+    clock: Clock,
+) -> str:
+    """One driver's visit; returns the transactionId. Raises `RunFailed`."""
+    car = Car(capacity_wh=60_000.0, energy_wh=12_000.0 * evse_id, max_power_w=22_000.0)
+    for step in ("token", "car") if token_first else ("car", "token"):
+        if step == "car":
+            screen.line(f"EVSE {evse_id}: a driver plugs in a car")
+            await station.plug_in(evse_id, car)
+        else:
+            screen.line(f"EVSE {evse_id}: a driver presents a card")
+            outcome = await station.swipe(token, evse_id)
+            if outcome.result is not TokenResult.STARTED:
+                text = f"the card was not accepted: {outcome.result}, {outcome.status}"
+                raise RunFailed(text)
+        await _pause(clock, 1.0, screen)
+    transaction_id = station.evse(evse_id).transaction_id
+    if transaction_id is None:
+        raise RunFailed(f"no transaction has started at EVSE {evse_id}")
+    await _pause(clock, seconds, screen)
+    screen.line(f"EVSE {evse_id}: the driver presents the card again")
+    await station.swipe(token, evse_id)
+    await _pause(clock, 1.0, screen)
+    screen.line(f"EVSE {evse_id}: the driver unplugs and leaves")
+    await station.unplug(evse_id)
+    return transaction_id
+
+
+async def deliver(station: SimulatedStation, clock: Clock, screen: Screen) -> None:
+    """Returns when the CSMS has confirmed all events; raises `RunFailed`."""
+    delivery = station.charge_point.delivery
+    await wait_until(clock, lambda: not delivery.waiting, _DELIVERY_S, screen)
+    if delivery.waiting:
+        raise RunFailed(f"{delivery.waiting} messages were not confirmed by the CSMS")
+    if delivery.dead:
+        raise RunFailed(f"{delivery.dead} messages were refused by the CSMS")
+
+
+async def _pause(clock: Clock, duration_s: float, screen: Screen) -> None:
+    await wait_until(clock, lambda: False, duration_s, screen)

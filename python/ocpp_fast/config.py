@@ -1,0 +1,232 @@
+"""What a station is configured with: its identity, its CSMS, its EVSEs and its variables.
+
+`StationConfig` can be built in Python or read from a JSON or TOML file, in which the keys are the
+field names below. All errors are `ConfigurationError`s, `station.json: /evses/0/connectors: ...`.
+
+`DeviceModel` is the narrow port through which everything else reads variables. For now
+`ConfiguredDeviceModel` answers it from the configuration.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from ocpp_fast._reader import read_object
+from ocpp_fast.errors import ConfigurationError
+from ocpp_fast.messages.version import OcppVersion
+from ocpp_fast.transport.handshake import check_identity, connection_url
+
+MAX_EVSES = 1_000
+MAX_CONNECTORS_PER_EVSE = 8
+
+
+class TxPoint(StrEnum):
+    """A logical step of a charging session that can start or stop a transaction."""
+
+    PARKING_BAY_OCCUPANCY = "ParkingBayOccupancy"
+    EV_CONNECTED = "EVConnected"
+    AUTHORIZED = "Authorized"
+    DATA_SIGNED = "DataSigned"
+    POWER_PATH_CLOSED = "PowerPathClosed"
+    ENERGY_TRANSFER = "EnergyTransfer"
+
+
+# Of ChargingStationType, in characters.
+_LENGTHS = {"vendor_name": 50, "model": 20, "serial_number": 25, "firmware_version": 50}
+
+_STANDARD_MEASURANDS = ("Energy.Active.Import.Register",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variables:
+    """The device-model variables that the blocks use, as one consistent snapshot.
+
+    The comment above each group names the component; times are in seconds.
+    """
+
+    # OCPPCommCtrlr
+    heartbeat_interval_s: float = 300.0
+    message_timeout_s: float = 30.0
+    message_attempts: int = 3
+    """`MessageAttempts[TransactionEvent]`"""
+    message_attempt_interval_s: float = 60.0
+    """`MessageAttemptInterval[TransactionEvent]`"""
+    offline_threshold_s: float = 60.0
+    web_socket_ping_interval_s: float = 30.0
+    """0 for never; then a link that died silently is noticed by nobody."""
+    retry_back_off_wait_minimum_s: float = 2.0
+    retry_back_off_random_range_s: float = 2.0
+    retry_back_off_repeat_times: int = 6
+    # ClockCtrlr
+    time_source: tuple[str, ...] = ("Heartbeat",)
+    # AuthCtrlr
+    auth_enabled: bool = True
+    authorize_remote_start: bool = True
+    offline_tx_for_unknown_id_enabled: bool = False
+    # TxCtrlr
+    tx_start_point: frozenset[TxPoint] = frozenset({TxPoint.POWER_PATH_CLOSED})
+    tx_stop_point: frozenset[TxPoint] = frozenset({TxPoint.EV_CONNECTED, TxPoint.AUTHORIZED})
+    ev_connection_timeout_s: float = 120.0
+    """`EVConnectionTimeOut`"""
+    stop_tx_on_invalid_id: bool = True
+    max_energy_on_invalid_id_wh: float | None = None
+    tx_before_accepted_enabled: bool = False
+    # SampledDataCtrlr
+    tx_started_measurands: tuple[str, ...] = _STANDARD_MEASURANDS
+    tx_updated_measurands: tuple[str, ...] = _STANDARD_MEASURANDS
+    tx_updated_interval_s: float = 60.0
+    tx_ended_measurands: tuple[str, ...] = _STANDARD_MEASURANDS
+    tx_ended_interval_s: float = 0.0
+    # AlignedDataCtrlr
+    aligned_measurands: tuple[str, ...] = ()
+    aligned_interval_s: float = 0.0
+    aligned_tx_ended_measurands: tuple[str, ...] = ()
+    aligned_tx_ended_interval_s: float = 0.0
+    aligned_send_during_idle: bool = False
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, (int, float)) and value < 0:
+                raise ConfigurationError(f"/{entry.name}: must not be negative, is {value}")
+        if TxPoint.DATA_SIGNED in self.tx_stop_point:
+            raise ConfigurationError("/tx_stop_point: DataSigned is no stop point")
+
+
+VariableListener = Callable[[frozenset[str]], None]
+"""Called with the names of the fields of `Variables` that have changed."""
+
+
+class DeviceModel(Protocol):
+    """What the blocks need of the device model."""
+
+    @property
+    def connectors(self) -> Mapping[int, int]:
+        """How many connectors each EVSE has; EVSE ids count from 1 without a gap."""
+        ...
+
+    @property
+    def variables(self) -> Variables:
+        """The current values. A change makes a new object; keep none across a wait."""
+        ...
+
+    def write(self, **changes: Any) -> None:
+        """Sets variables by their field names and tells the listeners.
+
+        Raises `ConfigurationError` for a value out of range, and changes nothing then.
+        """
+        ...
+
+    def subscribe(self, listener: VariableListener) -> None:
+        """Calls `listener` after each change, for as long as the device model lives."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvseConfig:
+    """One EVSE."""
+
+    connectors: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.connectors <= MAX_CONNECTORS_PER_EVSE:
+            text = f"must be from 1 to {MAX_CONNECTORS_PER_EVSE}, is {self.connectors}"
+            raise ConfigurationError(f"/connectors: {text}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationConfig:
+    """One charging station."""
+
+    identity: str
+    """Part 4, 3.1.1: at most 48 characters, no colon."""
+    csms_url: str
+    """`ws://` or `wss://` address of the CSMS, without the identity."""
+    vendor_name: str = "ocpp_fast"
+    model: str = "ocpp_fast"
+    """At most 20 characters."""
+    serial_number: str | None = None
+    """Of the station, at most 25 characters."""
+    firmware_version: str | None = None
+    password: str | None = field(default=None, repr=False)
+    """For HTTP basic authentication as `identity` (security profiles 1 and 2)."""
+    versions: tuple[OcppVersion, ...] = (OcppVersion.V21, OcppVersion.V201)
+    """OCPP versions to offer, the preferred one first."""
+    evses: tuple[EvseConfig, ...] = (EvseConfig(),)
+    """EVSE 1, EVSE 2, ..."""
+    variables: Variables = field(default_factory=Variables)
+    storage: str | None = None
+    """SQLite file of the durable state; without one nothing outlives the process."""
+
+    def __post_init__(self) -> None:
+        try:
+            check_identity(self.identity)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"/identity: {error}") from None
+        try:
+            connection_url(self.csms_url, self.identity)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"/csms_url: {error}") from None
+        for name, limit in _LENGTHS.items():
+            value: str | None = getattr(self, name)
+            if value is not None and len(value) > limit:
+                raise ConfigurationError(f"/{name}: must have at most {limit} characters")
+        if not self.versions or len(set(self.versions)) != len(self.versions):
+            raise ConfigurationError("/versions: must name at least one version, and none twice")
+        if not 1 <= len(self.evses) <= MAX_EVSES:
+            raise ConfigurationError(f"/evses: must have 1 to {MAX_EVSES} entries")
+
+    @property
+    def url(self) -> str:
+        """The address to dial: the CSMS's with the percent-encoded identity behind it."""
+        return connection_url(self.csms_url, self.identity)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Reads a JSON or TOML file.
+
+        Raises `ConfigurationError` naming the file, and the path in it, of what is wrong.
+        """
+        import orjson  # here, because most programs never read such a file
+
+        path = Path(path)
+        try:
+            content = path.read_bytes()
+            if path.suffix == ".toml":
+                values = tomllib.loads(content.decode())
+            else:
+                values = orjson.loads(content)
+        except OSError as error:
+            raise ConfigurationError(f"{path}: {error.strerror}") from error
+        except ValueError as error:
+            raise ConfigurationError(f"{path}: {error}") from error
+        try:
+            return read_object(cls, values)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{path}: {error}") from None
+
+
+class ConfiguredDeviceModel:
+    """A `DeviceModel` that holds what the configuration says, and changes in memory only."""
+
+    def __init__(self, config: StationConfig) -> None:
+        self.connectors = {number: evse.connectors for number, evse in enumerate(config.evses, 1)}
+        self.variables = config.variables
+        self._listeners: list[VariableListener] = []
+
+    def write(self, **changes: Any) -> None:
+        """See `DeviceModel.write`."""
+        old = self.variables
+        self.variables = replace(old, **changes)
+        changed = frozenset(n for n in changes if getattr(old, n) != getattr(self.variables, n))
+        if changed:
+            for listener in self._listeners:
+                listener(changed)
+
+    def subscribe(self, listener: VariableListener) -> None:
+        """See `DeviceModel.subscribe`."""
+        self._listeners.append(listener)

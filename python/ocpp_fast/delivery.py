@@ -1,0 +1,410 @@
+"""Guaranteed delivery: stores messages, sends them in order, removes them when confirmed.
+
+    post --> storage --> outbox --> connection --> on_delivered
+                            ^------ retry, next connection
+
+A message is stored before it is sent for the first time and removed only when the CSMS has
+answered it with a CALLRESULT. What `outbox.Outbox` decides happens here.
+
+Sending takes no task: the answer to one message sends the next. Only `write`, which stores, is a
+task, and it rests when the storage is not durable: such a storage does its work at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ocpp_fast._core import decode_payload, encode_payload
+from ocpp_fast.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    OcppError,
+    QueueFull,
+    StorageError,
+    ValidationError,
+)
+from ocpp_fast.messages.registry import actions
+from ocpp_fast.outbox import Outbox, RetryPolicy, wire_payload
+from ocpp_fast.storage.base import MAX_ROWS_PER_APPEND, OutboxRow
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from ocpp_fast.clock import Clock, Timer
+    from ocpp_fast.connection import Outcome
+    from ocpp_fast.messages import Message, OcppVersion
+    from ocpp_fast.storage.base import Storage
+
+__all__ = ["Delivery", "Link"]
+
+_log = logging.getLogger(__name__)
+
+_BUSY_PAUSE_S: Final = 1.0
+"""When to try again after a link had too many calls waiting already."""
+
+
+class Link(Protocol):
+    """What delivery needs of a connection."""
+
+    @property
+    def version(self) -> OcppVersion: ...
+
+    def start_raw(self, action: str, payload: bytes, outcome: Outcome) -> None: ...
+
+
+class _Answer:
+    """The `Outcome` of every call: whichever message is under way, it is about that one."""
+
+    __slots__ = ("_on_error", "_on_response")
+
+    def __init__(
+        self, on_response: Callable[[Message], None], on_error: Callable[[OcppError], None]
+    ) -> None:
+        self._on_response = on_response
+        self._on_error = on_error
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, result: Message, /) -> None:
+        self._on_response(result)
+
+    def set_exception(self, exception: OcppError, /) -> None:
+        self._on_error(exception)
+
+
+class _Batch:
+    """Rows that are written to the storage together."""
+
+    __slots__ = ("done", "rows")
+
+    def __init__(self) -> None:
+        self.rows: list[OutboxRow] = []
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class Delivery:
+    """The one way of messages that must reach the CSMS. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        *,
+        retry: Callable[[], RetryPolicy],
+        on_delivered: Callable[[OutboxRow, Message], None],
+        outbox: Outbox | None = None,
+    ) -> None:
+        """`retry` is asked at each failure; `on_delivered` gets each row with its response."""
+        self._storage = storage
+        self._durable = storage.durable
+        self._clock = clock
+        self._monotonic = clock.monotonic
+        self._retry = retry
+        self._on_delivered = on_delivered
+        self.outbox = Outbox() if outbox is None else outbox
+        self.undurable = 0
+        """Messages that a failing storage did not take; they are kept in memory and sent."""
+        self.dead = 0
+        """Messages given up since the start; `Storage.outbox_dead_letters` has them."""
+        self._last_row_id = 0
+        self._link: Link | None = None
+        self._released = False
+        self._under_way: OutboxRow | None = None
+        self._answer = _Answer(self._on_response, self._on_error)
+        self._timer: Timer | None = None
+        self._waiters: dict[int, asyncio.Future[Message]] = {}
+        self._drained: asyncio.Future[None] | None = None
+        # What `write` has to do: first store, then note what has become of rows, then forget.
+        self._batches: deque[_Batch] = deque()
+        self._notes: deque[Callable[[], Awaitable[None]]] = deque()
+        self._confirmed: list[int] = []
+        self._work = asyncio.Event()
+        self._running = False
+
+    # --- for the blocks -------------------------------------------------------------------
+
+    async def post(
+        self, version: OcppVersion, action: str, request: Message, lane: str,
+        *, seq_no: int = 0, droppable: bool = False,
+    ) -> int:  # fmt: skip
+        """Takes a message; once this returns it is stored and will be sent. Returns its row id.
+
+        The order of the calls, not of their returns, is the order of the messages. When the
+        storage fails the message is kept in memory only, which is logged and counted. Raises
+        `ConfigurationError` before `restore` and after `finish`, when nothing would store it.
+        """
+        if not self._running:
+            raise ConfigurationError(f"{action} came while the charge point does not run")
+        self._last_row_id = row_id = self._last_row_id + 1
+        payload = encode_payload(request)
+        offline = self._link is None  # E04.FR.03
+        row = OutboxRow(row_id, lane, version, action, payload, seq_no, droppable, offline)
+        if self._durable:
+            await self._store(row)
+        else:
+            # Done when the call returns, see `Storage.durable`.
+            _ = self._storage.outbox_append((row,))
+            self._accept(row)
+        return row_id
+
+    async def deliver(
+        self, version: OcppVersion, action: str, request: Message, lane: str
+    ) -> Message:
+        """Posts a message and waits, without bound, for its response.
+
+        Raises the last failure when the message is given up. Cancelling stops the waiting, not
+        the delivery.
+        """
+        waiter: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        # Nothing waits before `post` has taken the number after this one.
+        self._waiters[row_id := self._last_row_id + 1] = waiter
+        try:
+            await self.post(version, action, request, lane)
+            return await waiter
+        finally:
+            self._waiters.pop(row_id, None)
+
+    def holds(self, lane: str) -> bool:
+        """Whether messages of this lane are still to be delivered (E14.FR.04)."""
+        return self.outbox.holds(lane)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are still to be delivered."""
+        return len(self.outbox)
+
+    async def drained(self) -> None:
+        """Returns when nothing waits for delivery, or there is no link to deliver over."""
+        while self._link is not None and len(self.outbox):
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
+
+    # --- for the owner --------------------------------------------------------------------
+
+    async def restore(self) -> None:
+        """Takes up what an earlier run left; raises `StorageError`."""
+        self._last_row_id = await self._storage.outbox_last_row_id()
+        for row in await self._storage.outbox_load():
+            self.outbox.add(row)
+        self._running = True
+
+    async def requeue(self, row_ids: Iterable[int]) -> int:
+        """Sends dead letters again, those of a lane in their order; returns how many there were.
+
+        Raises `StorageError`.
+        """
+        rows = await self._storage.outbox_requeue(row_ids)
+        for row in rows:
+            self.outbox.add(row)
+        self._send_next()
+        return len(rows)
+
+    def attach(self, link: Link) -> None:
+        """The link to use from now on; nothing is sent before `release`."""
+        self._link = link
+        self._send_next()
+
+    def detach(self) -> None:
+        """The link is gone: what still waits counts as sent offline (E11.FR.07)."""
+        self._link = None
+        self._tell_drained()
+        if self.outbox.mark_offline():
+            self._note(self._storage.outbox_mark_offline)
+
+    def release(self, *, open_: bool) -> None:
+        """Whether the station may send at all (B01.FR.08, B02.FR.02)."""
+        self._released = open_
+        self._send_next()
+
+    async def write(self) -> None:
+        """Stores, notes and forgets, until `finish` was called and nothing is left.
+
+        While one batch is written the next one gathers: many messages share one fdatasync.
+        Confirmed rows are forgotten when nothing else is to be written.
+        """
+        while True:
+            await self._work.wait()
+            if self._batches:
+                await self._write_batch(self._batches.popleft())
+            elif self._notes:
+                await self._guard(self._notes.popleft()())
+            elif self._confirmed:
+                await self._forget()
+            elif self._running:
+                self._work.clear()
+            else:
+                return
+
+    def finish(self) -> None:
+        """Sends nothing more, and lets `write` return once everything is stored."""
+        self._link = None
+        self._tell_drained()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._running = False
+        self._work.set()
+
+    # --- storing --------------------------------------------------------------------------
+
+    async def _store(self, row: OutboxRow) -> None:
+        batches = self._batches
+        if not batches or len(batches[-1].rows) == MAX_ROWS_PER_APPEND:
+            batches.append(_Batch())
+            self._work.set()
+        batch = batches[-1]
+        batch.rows.append(row)
+        await asyncio.shield(batch.done)
+
+    async def _write_batch(self, batch: _Batch) -> None:
+        try:
+            await self._storage.outbox_append(batch.rows)
+        except StorageError as error:
+            self.undurable += len(batch.rows)
+            _log.error("%d messages are kept in memory only: %s", len(batch.rows), error)
+        for row in batch.rows:
+            self._accept(row)
+        if not batch.done.done():
+            batch.done.set_result(None)
+
+    def _accept(self, row: OutboxRow) -> None:
+        """Takes a stored row into the outbox, and sends it if it is its turn."""
+        outbox = self.outbox
+        if self._link is None:  # It may have gone while the row was being stored.
+            row.offline = True
+        outbox.add(row)
+        if outbox.overfull and (dropped := outbox.thin()):
+            _log.error("the outbox is full: %d Updated events were thinned out", len(dropped))
+            self._confirm(row.row_id for row in dropped)
+        if self._under_way is None:
+            self._send_next()
+
+    def _confirm(self, row_ids: Iterable[int]) -> None:
+        self._confirmed += row_ids
+        self._work.set()
+
+    def _note(self, verb: Callable[[], Awaitable[None]]) -> None:
+        self._notes.append(verb)
+        self._work.set()
+
+    async def _forget(self) -> None:
+        confirmed, self._confirmed = self._confirmed, []
+        try:
+            await self._storage.outbox_remove(confirmed)
+        except StorageError as error:
+            # They stay stored, and are delivered once more after a restart.
+            _log.error("%d delivered messages could not be removed: %s", len(confirmed), error)
+
+    async def _guard(self, verb: Awaitable[None]) -> None:
+        try:
+            await verb
+        except StorageError as error:
+            _log.error("%s; the memory goes on with the newer state", error)
+
+    # --- sending --------------------------------------------------------------------------
+
+    def _send_next(self) -> None:
+        """Sends what there is to send now; else sees to it that it is called when there is."""
+        link = self._link
+        if link is None or not self._released or self._under_way is not None:
+            return
+        while (row := self.outbox.take(self._monotonic())) is not None:
+            if row.version != link.version and not _fits(row, link.version):
+                self.outbox.delivered(row)
+                self._bury(row, OcppError(f"the message does not exist in OCPP {link.version}"))
+                continue
+            self._under_way = row
+            try:
+                link.start_raw(row.action, wire_payload(row), self._answer)
+            except ConnectionLost as error:
+                self._on_error(error)
+            except QueueFull:
+                self._under_way = None
+                self.outbox.interrupted(row)
+                self._wake_at(self._monotonic() + _BUSY_PAUSE_S)
+            return
+        if not len(self.outbox):
+            self._tell_drained()
+        elif (due := self.outbox.next_attempt_at()) is not None:
+            self._wake_at(due)
+
+    def _on_response(self, response: Message) -> None:
+        """The CSMS has confirmed the message that was under way."""
+        row, self._under_way = self._under_way, None
+        if row is None:
+            return
+        self.outbox.delivered(row)
+        if self._durable:
+            self._confirm((row.row_id,))
+        else:
+            _ = self._storage.outbox_remove((row.row_id,))
+        waiter = self._waiters.get(row.row_id) if self._waiters else None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(response)
+        try:
+            self._on_delivered(row, response)
+        except Exception:  # Whatever it was, the next message must go.
+            _log.exception("handling the answer to %s of %s failed", row.action, row.lane)
+        self._send_next()
+
+    def _on_error(self, error: OcppError) -> None:
+        """It has not."""
+        row, self._under_way = self._under_way, None
+        if row is None:
+            return
+        if isinstance(error, ConnectionLost):
+            # The owner will hear of it too: `detach`, and then `attach` with another link.
+            self.outbox.interrupted(row)
+            self._link = None
+            return
+        self._failed(row, error)
+        self._send_next()
+
+    def _failed(self, row: OutboxRow, error: OcppError) -> None:
+        if not self.outbox.failed(row, self._monotonic(), self._retry()):
+            self._bury(row, error)
+            return
+        _log.warning("%s of %s: attempt %d: %s", row.action, row.lane, row.attempts, error)
+        self._note(lambda: self._storage.outbox_attempted(row.row_id, row.attempts))
+
+    def _bury(self, row: OutboxRow, error: OcppError) -> None:
+        self.dead += 1
+        _log.error(
+            "%s of %s, seqNo %d, is given up after %d attempts and kept as a dead letter: %s",
+            row.action, row.lane, row.seq_no, row.attempts, error,
+        )  # fmt: skip
+        self._note(lambda: self._keep_aside(row, error))
+
+    async def _keep_aside(self, row: OutboxRow, error: OcppError) -> None:
+        try:
+            await self._storage.outbox_bury(row.row_id, row.attempts, str(error))
+        finally:
+            waiter = self._waiters.get(row.row_id)
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error)
+
+    def _wake_at(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._clock.call_later(max(0.0, due - self._monotonic()), self._send_next)
+
+    def _tell_drained(self) -> None:
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
+
+
+def _fits(row: OutboxRow, version: OcppVersion) -> bool:
+    """Whether a payload that was made for another version is valid in this one too."""
+    info = actions(version).get(row.action)
+    if info is None:
+        return False
+    try:
+        decode_payload(info.request, wire_payload(row))
+    except ValidationError:
+        return False
+    return True

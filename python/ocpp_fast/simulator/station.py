@@ -1,0 +1,67 @@
+"""A simulated station: the real `Station` on simulated hardware, and drivers that use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ocpp_fast.clock import SystemClock
+from ocpp_fast.simulator.car import Car
+from ocpp_fast.simulator.evse import SimulatedEvse
+from ocpp_fast.station.station import Station
+
+if TYPE_CHECKING:
+    from ocpp_fast.clock import Clock
+    from ocpp_fast.config import StationConfig
+    from ocpp_fast.messages import v21
+    from ocpp_fast.station.station import TokenOutcome
+
+__all__ = ["SimulatedStation"]
+
+
+class SimulatedStation(Station):
+    """A `Station` whose EVSEs, meters and cars are simulated.
+
+        async with SimulatedStation(config) as station:
+            await station.plug_in(1)
+            await station.swipe("04A1B2C3")
+
+    Takes what `Station` takes, except the hardware; `speed` is how many times faster than the
+    clock its cars and meters live.
+    """
+
+    def __init__(
+        self,
+        config: StationConfig,
+        *,
+        clock: Clock | None = None,
+        speed: float = 1.0,
+        **options: Any,
+    ) -> None:
+        clock = clock or SystemClock()
+        self.hardware = {
+            number: SimulatedEvse(clock, speed=speed) for number in range(1, len(config.evses) + 1)
+        }
+        super().__init__(config, self.hardware, clock=clock, **options)
+        for evse_id, each in self.hardware.items():
+            each.attach(self, self.evse(evse_id))
+
+    async def plug_in(self, evse_id: int, car: Car | None = None, connector_id: int = 1) -> Car:
+        """A driver plugs in a car, by default one that is a quarter full; returns it."""
+        car = car or Car()
+        await self.hardware[evse_id].plug_in(car, connector_id)
+        return car
+
+    async def unplug(self, evse_id: int) -> None:
+        """The driver unplugs the car."""
+        await self.hardware[evse_id].unplug()
+
+    async def swipe(
+        self, id_token: str, evse_id: int | None = None, kind: str = "ISO14443"
+    ) -> TokenOutcome:
+        """A driver presents a card, see `Station.present_token`."""
+        return await self.present_token(self.token(id_token, kind), evse_id)
+
+    def token(self, id_token: str, kind: str = "ISO14443") -> v21.IdTokenType:
+        """A token of the OCPP version in use."""
+        module: Any = self.charge_point.version.module
+        return module.IdTokenType(id_token=id_token, type=kind)

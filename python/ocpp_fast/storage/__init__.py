@@ -1,0 +1,9 @@
+"""Durable state: what it is (`base`), in memory (`memory`) and in SQLite (`sqlite`).
+
+Nothing here imports SQLite; `ocpp_fast.storage.sqlite` is imported only when it is used.
+"""
+
+from ocpp_fast.storage.base import OutboxRow, Storage
+from ocpp_fast.storage.memory import MemoryStorage
+
+__all__ = ["MemoryStorage", "OutboxRow", "Storage"]
