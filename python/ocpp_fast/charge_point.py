@@ -101,6 +101,7 @@ class ChargePoint:
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
+        self._accepted = asyncio.Event()
         self._registering: asyncio.Task[None] | None = None
         self.delivery = Delivery(
             self._storage,
@@ -261,6 +262,14 @@ class ChargePoint:
         """What the CSMS said to the last BootNotification."""
         return self._context.registration
 
+    async def wait_accepted(self, timeout_s: float = 60.0) -> None:
+        """Returns when the CSMS has accepted the station (B01.FR.01), at once if it has already.
+
+        Raises `TimeoutError` after `timeout_s`; `connected`, `connect_error` and `registration`
+        then tell what stands in the way.
+        """
+        await self.clock.wait_for(self._accepted.wait(), timeout_s)
+
     @property
     def version(self) -> OcppVersion:
         """The OCPP version of the link, of the last one, or the preferred one before the first."""
@@ -347,8 +356,11 @@ class ChargePoint:
         accepted = self._context.registration is Registration.ACCEPTED
         self.delivery.release(open_=accepted)
         if accepted:
+            self._accepted.set()
             self._availability.on_accepted()
             self._heartbeat.restart()
+        else:
+            self._accepted.clear()
 
     def _on_idle(self) -> None:
         self._provisioning.on_idle()
