@@ -33,12 +33,16 @@ struct Leaf {
 /// How many leaves are shared; few, so that they are also exchanged.
 const LEAVES: usize = 8;
 
+/// How many places for readings there are; few, so that they get into each other's way.
+const READINGS: usize = 4;
+
 /// Builds trees.
 #[derive(Default)]
 pub struct TreeSink {
     lists: Vec<Tree>,
     leaves: Vec<Leaf>,
     next_leaf: usize,
+    readings: [Option<(u16, Vec<u8>, Tree)>; READINGS],
 }
 
 impl TreeSink {
@@ -123,6 +127,29 @@ impl Sink for TreeSink {
 
     fn discard_list(&mut self, mark: usize) {
         self.lists.truncate(mark);
+    }
+
+    fn reading(
+        &mut self,
+        object_type: u16,
+        place: usize,
+        number: Tree,
+        tail: &[u8],
+    ) -> Result<(Tree, usize), Tree> {
+        match &self.readings[place % READINGS] {
+            Some((id, text, Tree::Object(_, members)))
+                if *id == object_type && tail.starts_with(text) =>
+            {
+                let mut members = members.clone();
+                members[0] = Some(number);
+                Ok((Tree::Object(object_type, members), text.len()))
+            }
+            _ => Err(number),
+        }
+    }
+
+    fn keep_reading(&mut self, object_type: u16, place: usize, tail: &[u8], value: &Tree) {
+        self.readings[place % READINGS] = Some((object_type, tail.to_vec(), value.clone()));
     }
 
     fn shared(
@@ -223,6 +250,20 @@ impl<'a> Source for TreeSource<'a> {
             Tree::List(items) => &items[index],
             other => unreachable!("no list: {other:?}"),
         }
+    }
+
+    fn put_tail(
+        &self,
+        _reading: Self::Value,
+        _place: usize,
+        _out: &mut Writer,
+        _at: usize,
+    ) -> Option<usize> {
+        None
+    }
+
+    fn keep_tail(&self, _reading: Self::Value, _place: usize, tail: &[u8]) {
+        assert!(tail.ends_with(b"}"));
     }
 
     fn put_encoded(&self, _object: Self::Value, _out: &mut Writer, _at: usize) -> Option<usize> {

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use crate::decimal;
+use crate::guess::POSITIONS;
 use crate::schema::tables::Window;
 use crate::schema::{Field, Kind, ObjectType, Schema};
 use crate::sink::Source;
@@ -65,6 +66,8 @@ pub struct Encoder<'a, S: Source> {
     source: &'a S,
     out: &'a mut Writer,
     tolerant: bool,
+    /// Position in the innermost array, below [`POSITIONS`].
+    position: usize,
 }
 
 /// What a step of the encoder yields: where the text goes on.
@@ -79,7 +82,7 @@ impl<'a, S: Source> Encoder<'a, S> {
         out: &'a mut Writer,
         tolerant: bool,
     ) -> Self {
-        Self { schema, fragments, source, out, tolerant }
+        Self { schema, fragments, source, out, tolerant, position: 0 }
     }
 
     /// Writes the object of a message or datatype, checking again what tolerant decoding may have
@@ -101,7 +104,16 @@ impl<'a, S: Source> Encoder<'a, S> {
         let first = fragments.first[usize::from(id)] as usize;
         let fragments = &fragments.members[first..][..object_type.fields.len()];
         let mut at = self.out.put_byte(start, b'{');
+        let mut tail_at = at;
+        let place = usize::from(id) * POSITIONS + self.position;
         for (index, field) in object_type.fields.iter().enumerate() {
+            if object_type.reading && index == 1 {
+                // The comma belongs to the tail.
+                tail_at = at - 1;
+                if let Some(at) = self.source.put_tail(object, place, self.out, tail_at) {
+                    return Ok(at);
+                }
+            }
             let Some(value) = self.source.member(object, index) else { continue };
             if let Kind::Enum(id) = field.kind
                 && field.max_items == 0
@@ -121,6 +133,9 @@ impl<'a, S: Source> Encoder<'a, S> {
             at = self.extra(extra, at);
         }
         let at = self.out.put_close(at, b'{', b'}');
+        if object_type.reading && !self.tolerant {
+            self.source.keep_tail(object, place, self.out.between(tail_at, at));
+        }
         if object_type.leaf && !self.tolerant {
             self.source.keep_encoded(object, self.out.between(start, at));
         }
@@ -165,15 +180,18 @@ impl<'a, S: Source> Encoder<'a, S> {
     }
 
     fn array(&mut self, kind: Kind, list: S::Value, at: usize) -> Written {
+        let position = self.position;
         let mut at = self.out.put_byte(at, b'[');
         for index in 0..self.source.length(list) {
             let item = self.source.item(list, index);
+            self.position = index % POSITIONS;
             at = self.single(kind, item, at).map_err(|mut violation| {
                 violation.in_item(index);
                 violation
             })?;
             at = self.out.put_byte(at, b',');
         }
+        self.position = position;
         Ok(self.out.put_close(at, b'[', b']'))
     }
 

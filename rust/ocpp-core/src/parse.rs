@@ -95,7 +95,49 @@ impl<'a, S: Sink> Parser<'a, S> {
             self.at += length;
             return Ok(value);
         }
+        if object_type.reading {
+            return self.reading(id, object_type, slot);
+        }
         self.new_object(id, object_type)
+    }
+
+    /// A number and a description that may be the same, byte for byte, as last time at this place.
+    fn reading(
+        &mut self,
+        id: u16,
+        object_type: &'static ObjectType,
+        slot: usize,
+    ) -> Parsed<S::Value> {
+        let start = self.at;
+        let place = self.place(slot);
+        let field = &object_type.fields[0];
+        let Kind::Number(minimum, maximum) = field.kind else {
+            return self.new_object(id, object_type);
+        };
+        let key_at = start + 1;
+        let is_first = self.padded[key_at..]
+            .first_chunk()
+            .is_some_and(|head| field.window.matches(head) && field.fragment.len() <= head.len());
+        if !is_first {
+            return self.new_object(id, object_type);
+        }
+        self.at = key_at + field.fragment.len();
+        let number = self.number(minimum, maximum);
+        let tail_at = self.at;
+        if let Ok(number) = number
+            && let Ok((value, length)) =
+                self.sink.reading(id, place, number, &self.padded[tail_at..])
+        {
+            self.at += length;
+            return Ok(value);
+        }
+        self.at = start;
+        let deviations = self.deviations.len();
+        let value = self.new_object(id, object_type)?;
+        if deviations == self.deviations.len() {
+            self.sink.keep_reading(id, place, &self.padded[tail_at..self.at], &value);
+        }
+        Ok(value)
     }
 
     #[inline(never)]

@@ -52,6 +52,19 @@ pub trait Sink {
     /// Gives back what was pushed since that mark.
     fn discard_list(&mut self, mark: usize);
 
+    /// A reading like the one that came at this place before: same type, and `tail` begins with the
+    /// same text behind the number. Returns it with another number, and the length of that text.
+    /// The number is given back if there is no such reading.
+    fn reading(
+        &mut self,
+        object_type: u16,
+        place: usize,
+        number: Self::Value,
+        tail: &[u8],
+    ) -> Result<(Self::Value, usize), Self::Value>;
+    /// Offers a reading for [`Sink::reading`]; `tail` is its text behind the number.
+    fn keep_reading(&mut self, object_type: u16, place: usize, tail: &[u8], value: &Self::Value);
+
     /// Takes a whole frame and what tolerant mode let pass in it.
     fn frame(&mut self, frame: Frame<Self::Value>, deviations: Vec<Deviation>) -> Self::Frame;
 
@@ -95,6 +108,18 @@ pub trait Source {
     fn length(&self, list: Self::Value) -> usize;
     /// One item of an array.
     fn item(&self, list: Self::Value, index: usize) -> Self::Value;
+
+    /// Writes what stands behind the number of a reading, if the last one at this place had the
+    /// same members; returns where the text goes on.
+    fn put_tail(
+        &self,
+        reading: Self::Value,
+        place: usize,
+        out: &mut Writer,
+        at: usize,
+    ) -> Option<usize>;
+    /// Offers the text behind the number of a reading for [`Source::put_tail`].
+    fn keep_tail(&self, reading: Self::Value, place: usize, tail: &[u8]);
 
     /// Writes a small object that was encoded before; returns where the text goes on.
     fn put_encoded(&self, object: Self::Value, out: &mut Writer, at: usize) -> Option<usize>;

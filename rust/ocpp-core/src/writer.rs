@@ -78,8 +78,9 @@ impl Writer {
         at + 1
     }
 
+    /// Writes text at a position; returns the one behind it.
     #[inline]
-    pub(crate) fn put(&mut self, at: usize, text: &[u8]) -> usize {
+    pub fn put(&mut self, at: usize, text: &[u8]) -> usize {
         let end = at + text.len();
         if end > self.bytes.len() {
             self.grow(end);

@@ -181,6 +181,9 @@ pub struct ObjectType {
     pub open: bool,
     /// Small, flat and often repeated (an EVSE, a unit), so equal ones are worth sharing.
     pub leaf: bool,
+    /// A number and what describes it (a sampled value): from one message to the next the number
+    /// changes and the description does not.
+    pub reading: bool,
 }
 
 impl ObjectType {
@@ -189,14 +192,20 @@ impl ObjectType {
     pub const fn new(name: &'static str, fields: &'static [Field], lookup: Lookup) -> Self {
         assert!(fields.len() <= 64, "required members are counted in 64 bits");
         let mut required = 0;
+        let mut enums = 0;
         let mut i = 0;
         while i < fields.len() {
             if fields[i].required {
                 required |= 1 << i;
             }
+            if matches!(fields[i].kind, Kind::Enum(_)) {
+                enums += 1;
+            }
             i += 1;
         }
-        Self { name, fields, required, lookup, open: false, leaf: false }
+        let is_number = required == 1 && matches!(fields[0].kind, Kind::Number(..));
+        let reading = is_number && fields[0].max_items == 0 && enums >= 2;
+        Self { name, fields, required, lookup, open: false, leaf: false, reading }
     }
 
     /// The same type, accepting members that the schema does not name.

@@ -109,6 +109,28 @@ impl Building {
         self.set += 1;
     }
 
+    /// Shares the members of a complete object of the same class, from one on; all of them are
+    /// still absent here.
+    ///
+    /// # Safety
+    /// The GIL must be held and `source` must be of the class that this object is made of.
+    #[inline]
+    pub(super) unsafe fn copy_from(&mut self, source: *mut ffi::PyObject, first: usize) {
+        // SAFETY: both objects have that many members.
+        unsafe {
+            let none = ffi::Py_None();
+            let (from, to) = (Instance::slots(source), Instance::slots(self.object.as_ptr()));
+            for slot in first..self.slots {
+                let member = *from.add(slot);
+                if member != none {
+                    ffi::Py_INCREF(member);
+                    to.add(slot).write(member);
+                    self.set += 1;
+                }
+            }
+        }
+    }
+
     /// Whether a member is still absent.
     pub(super) fn is_absent(&self, index: usize) -> bool {
         assert!(index < self.slots, "no such member");

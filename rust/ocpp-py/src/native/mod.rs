@@ -24,6 +24,7 @@ mod json;
 mod leaves;
 mod memory;
 mod methods;
+mod readings;
 pub(crate) mod registry;
 mod sink;
 mod source;

@@ -16,6 +16,7 @@ use super::enums::EnumClass;
 use super::leaves::Leaves;
 use super::memory::{GilCell, MAX_SLOTS, Owned};
 use super::methods;
+use super::readings::Readings;
 
 /// The types of one version.
 pub(crate) struct Version {
@@ -27,6 +28,8 @@ pub(crate) struct Version {
     actions: Box<[*mut ffi::PyObject]>,
     /// What each object type is for.
     roles: Box<[Role]>,
+    /// Readings seen before.
+    pub(super) readings: RefCell<Readings>,
     /// Small objects seen before.
     pub(super) leaves: RefCell<Leaves>,
     /// Room for the items of arrays that are not finished, while nobody uses it.
@@ -178,6 +181,7 @@ impl Version {
             enums: (0..schema.enums.len()).map(|_| OnceCell::new()).collect(),
             // SAFETY: the caller's promise.
             actions: schema.actions.iter().map(|a| unsafe { intern(a.name) }).collect(),
+            readings: RefCell::default(),
             leaves: RefCell::default(),
             roles: roles(schema),
             items: Cell::default(),

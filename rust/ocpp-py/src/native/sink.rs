@@ -204,6 +204,29 @@ impl Sink for PythonSink {
         self.items.truncate(mark);
     }
 
+    #[inline]
+    fn reading(
+        &mut self,
+        object_type: u16,
+        place: usize,
+        number: Owned,
+        tail: &[u8],
+    ) -> Result<(Owned, usize), Owned> {
+        // SAFETY: see above.
+        unsafe { self.version.readings.borrow().decoded(object_type, place, number, tail) }
+    }
+
+    fn keep_reading(&mut self, object_type: u16, place: usize, tail: &[u8], value: &Owned) {
+        if self.failed {
+            return;
+        }
+        // SAFETY: the value is alive.
+        let value = unsafe { Owned::borrow(value.as_ptr()) };
+        let replaced =
+            self.version.readings.borrow_mut().keep_decoded(object_type, place, value, tail);
+        drop(replaced);
+    }
+
     #[inline(always)]
     fn frame(&mut self, frame: Frame<Owned>, deviations: Vec<Deviation>) -> Owned {
         // SAFETY: the GIL is held.

@@ -130,6 +130,25 @@ impl Source for PythonSource<'_> {
     }
 
     #[inline]
+    fn put_tail(
+        &self,
+        reading: Self::Value,
+        place: usize,
+        out: &mut Writer,
+        at: usize,
+    ) -> Option<usize> {
+        // SAFETY: the encoder asks for a message object.
+        unsafe { self.version.readings.borrow().put_tail(reading, place, out, at) }
+    }
+
+    fn keep_tail(&self, reading: Self::Value, place: usize, tail: &[u8]) {
+        // SAFETY: the message keeps the reading alive.
+        let reading = unsafe { Owned::borrow(reading) };
+        let replaced = self.version.readings.borrow_mut().keep_tail(reading, place, tail);
+        drop(replaced);
+    }
+
+    #[inline]
     fn put_encoded(&self, object: Self::Value, out: &mut Writer, at: usize) -> Option<usize> {
         self.version.leaves.borrow().put_encoded(object, out, at)
     }

@@ -9,6 +9,9 @@ use super::construct::{Refusal, member};
 use super::memory::{Building, Owned};
 use super::sink::tuple;
 
+/// Where a sampled value has its number: the only required member comes first.
+const VALUE_SLOT: usize = 0;
+
 /// Builds `MeterValueType`s of one fixed set of sampled values.
 ///
 /// Everything but the numbers is checked once, when the template is made.
@@ -18,7 +21,6 @@ pub(crate) struct MeterValueTemplate {
     samples: Vec<Py<PyAny>>,
     sample_class: &'static Class,
     meter_value_class: &'static Class,
-    value_slot: usize,
     samples_slot: usize,
     timestamp_slot: usize,
 }
@@ -42,14 +44,15 @@ impl MeterValueTemplate {
         let Shape::Message { version, .. } = sample_class.shape else {
             return Err(no_sample());
         };
-        if sample_class.short_name() != "SampledValueType" {
+        if sample_class.short_name() != "SampledValueType"
+            || sample_class.slot_named("value") != Some(VALUE_SLOT)
+        {
             return Err(no_sample());
         }
         let meter_value_class =
             super::registry::class_by_name(py, version.schema.version, "MeterValueType")?;
         let slot = |class: &Class, name| class.slot_named(name).ok_or_else(no_sample);
         Ok(Self {
-            value_slot: slot(sample_class, "value")?,
             samples_slot: slot(meter_value_class, "sampled_value")?,
             timestamp_slot: slot(meter_value_class, "timestamp")?,
             samples,
@@ -136,14 +139,9 @@ impl MeterValueTemplate {
         unsafe {
             let class = self.sample_class;
             let mut building = Building::new(class);
-            for slot in 0..class.slots {
-                let kept = class.member(sample, slot);
-                if slot != self.value_slot && kept != ffi::Py_None() {
-                    building.set(slot, Owned::borrow(kept));
-                }
-            }
-            if let Some(value) = member(class, self.value_slot, value)? {
-                building.set(self.value_slot, value);
+            building.copy_from(sample, VALUE_SLOT + 1);
+            if let Some(value) = member(class, VALUE_SLOT, value)? {
+                building.set(VALUE_SLOT, value);
             }
             Ok(building.finish())
         }
