@@ -67,6 +67,10 @@ impl Sink for TreeSink {
         Tree::Text(String::from_utf8_lossy(text).into_owned())
     }
 
+    fn shared_ascii(&mut self, text: &[u8], _hash: u64) -> Tree {
+        self.ascii(text)
+    }
+
     fn text(&mut self, text: &str) -> Tree {
         assert!(!text.is_ascii());
         Tree::Text(text.to_owned())

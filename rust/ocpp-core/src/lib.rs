@@ -13,6 +13,7 @@ mod guess;
 mod json;
 pub mod number;
 mod parse;
+mod scalar;
 pub mod scan;
 pub mod schema;
 pub mod sink;

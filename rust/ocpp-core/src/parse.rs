@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::datetime::DateTime;
 use crate::guess::{Guesses, POSITIONS};
-use crate::number::{self, Number, NumberError};
 use crate::scan::string_end;
 use crate::schema::tables::Window;
-use crate::schema::{EnumType, Field, Kind, ObjectType, Schema};
+use crate::schema::{Field, Kind, ObjectType, Schema, Secrecy};
 use crate::sink::Sink;
 use crate::violation::{Rule, Violation};
 
@@ -230,7 +228,7 @@ impl<'a, S: Sink> Parser<'a, S> {
 
     /// Where the guesses for a slot stand.
     #[inline(always)]
-    fn place(&self, slot: usize) -> usize {
+    pub(crate) fn place(&self, slot: usize) -> usize {
         slot * POSITIONS + self.position
     }
 
@@ -281,7 +279,7 @@ impl<'a, S: Sink> Parser<'a, S> {
         let result = if field.max_items != 0 {
             self.array(field, slot)
         } else {
-            self.single(field.kind, slot).map(Some)
+            self.single(field, slot).map(Some)
         };
         let result = match result {
             Err(violation) => self.recover(field, start, violation),
@@ -294,9 +292,9 @@ impl<'a, S: Sink> Parser<'a, S> {
     }
 
     #[inline(always)]
-    fn single(&mut self, kind: Kind, slot: usize) -> Parsed<S::Value> {
-        match kind {
-            Kind::Text(max_length) => self.text(max_length),
+    fn single(&mut self, field: &Field, slot: usize) -> Parsed<S::Value> {
+        match field.kind {
+            Kind::Text(max_length) => self.text(max_length, field.secrecy == Secrecy::Open),
             Kind::Enum(id) => self.enumeration(id, slot),
             Kind::Object(id) if self.peek() == b'{' => self.object(id, slot),
             Kind::Object(_) => Err(self.wrong_type("an object")),
@@ -340,7 +338,7 @@ impl<'a, S: Sink> Parser<'a, S> {
             }
             let deviations = self.deviations.len();
             self.position = index % POSITIONS;
-            let result = self.single(field.kind, slot);
+            let result = self.single(field, slot);
             if self.deviations.len() != deviations {
                 self.locate_deviations(deviations, |violation| violation.in_item(index));
             }
@@ -356,145 +354,6 @@ impl<'a, S: Sink> Parser<'a, S> {
                 return Ok(());
             }
         }
-    }
-
-    #[inline(always)]
-    fn text(&mut self, max_length: u32) -> Parsed<S::Value> {
-        if self.peek() != b'"' {
-            return Err(self.wrong_type("a string"));
-        }
-        let start = self.at + 1;
-        let end = string_end(self.padded, start);
-        let raw = &self.padded[start..end];
-        if self.padded[end] != b'"' || !(self.ascii || raw.is_ascii()) {
-            return self.unusual_text(max_length);
-        }
-        self.at = end + 1;
-        if raw.len() > max_length as usize {
-            self.too_long(max_length)?;
-        }
-        Ok(self.sink.ascii(raw))
-    }
-
-    /// A string with escapes or characters beyond ASCII.
-    #[cold]
-    fn unusual_text(&mut self, max_length: u32) -> Parsed<S::Value> {
-        let text = self.string_text()?;
-        if text.len() > max_length as usize && text.chars().count() > max_length as usize {
-            self.too_long(max_length)?;
-        }
-        Ok(if text.is_ascii() { self.sink.ascii(text.as_bytes()) } else { self.sink.text(&text) })
-    }
-
-    #[inline(always)]
-    fn enumeration(&mut self, id: u16, slot: usize) -> Parsed<S::Value> {
-        let enumeration = &self.schema.enums[usize::from(id)];
-        let place = self.place(slot);
-        let guess = usize::from(self.guesses.values[place]);
-        if let Some(value) = enumeration.values.get(guess)
-            && value.stands_at(&self.padded[self.at..])
-        {
-            self.at += value.quoted.len();
-            return Ok(self.sink.enumeration(id, guess));
-        }
-        let index = self.search_value(enumeration)?;
-        self.guesses.values[place] = index as u8;
-        Ok(self.sink.enumeration(id, index))
-    }
-
-    #[inline(never)]
-    fn search_value(&mut self, enumeration: &'static EnumType) -> Parsed<usize> {
-        if self.peek() != b'"' {
-            return Err(self.wrong_type("a string"));
-        }
-        let start = self.at + 1;
-        let end = string_end(self.padded, start);
-        let resolved;
-        let text = if self.padded[end] == b'"' {
-            self.at = end + 1;
-            &self.padded[start..end]
-        } else {
-            resolved = self.string_value()?;
-            resolved.as_bytes()
-        };
-        let candidate = enumeration.lookup.candidate(text);
-        candidate
-            .filter(|index| enumeration.values[*index].text().as_bytes() == text)
-            .ok_or_else(|| no_such_value(enumeration.name))
-    }
-
-    #[inline(always)]
-    fn date_time(&mut self) -> Parsed<S::Value> {
-        if self.peek() != b'"' {
-            return Err(self.wrong_type("a string"));
-        }
-        let start = self.at + 1;
-        let end = string_end(self.padded, start);
-        let moment = if self.padded[end] == b'"' {
-            self.at = end + 1;
-            DateTime::parse(&self.padded[start..end])
-        } else {
-            DateTime::parse(self.string_value()?.as_bytes())
-        };
-        match moment {
-            Some(moment) => Ok(self.sink.date_time(moment)),
-            None => Err(no_date_time()),
-        }
-    }
-
-    #[inline(always)]
-    fn number(&mut self, minimum: f64, maximum: f64) -> Parsed<S::Value> {
-        let value = self.any_number("a number")?.as_f64();
-        if value < minimum {
-            return Err(out_of_limits(Rule::Minimum, minimum));
-        }
-        if value > maximum {
-            return Err(out_of_limits(Rule::Maximum, maximum));
-        }
-        Ok(self.sink.number(value))
-    }
-
-    #[inline(always)]
-    fn integer(&mut self, minimum: i64, maximum: i64) -> Parsed<S::Value> {
-        let number = self.any_number("an integer")?;
-        let Some(value) = number.as_whole() else {
-            return Err(no_integer(number));
-        };
-        if value < minimum {
-            return Err(out_of_limits(Rule::Minimum, minimum));
-        }
-        if value > maximum {
-            return Err(out_of_limits(Rule::Maximum, maximum));
-        }
-        Ok(self.sink.integer(value))
-    }
-
-    #[inline]
-    pub(crate) fn any_number(&mut self, expected: &str) -> Parsed<Number> {
-        if !matches!(self.peek(), b'0'..=b'9' | b'-') {
-            return Err(self.wrong_type(expected));
-        }
-        match number::parse(self.padded, self.at) {
-            Ok((number, end)) => {
-                self.at = end;
-                Ok(number)
-            }
-            Err(NumberError::Syntax) => Err(self.broken("a number is malformed")),
-            Err(NumberError::TooLarge) => {
-                Err(Box::new(Violation::new(Rule::Range, "the number exceeds a double")))
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn boolean(&mut self) -> Parsed<S::Value> {
-        let rest = &self.padded[self.at..];
-        let value = rest.starts_with(b"true");
-        if !value && !rest.starts_with(b"false") {
-            return Err(self.wrong_type("a boolean"));
-        }
-        self.at += if value { 4 } else { 5 };
-        Ok(self.sink.boolean(value))
     }
 
     fn json(&mut self) -> Parsed<S::Value> {
@@ -519,7 +378,7 @@ impl<'a, S: Sink> Parser<'a, S> {
 
     /// A value of another JSON type, or none at all.
     #[cold]
-    fn wrong_type(&mut self, expected: &str) -> Box<Violation> {
+    pub(crate) fn wrong_type(&mut self, expected: &str) -> Box<Violation> {
         match self.any_value() {
             Ok(_) => Box::new(Violation::new(Rule::Type, format!("expected {expected}"))),
             Err(violation) => violation,
@@ -528,7 +387,7 @@ impl<'a, S: Sink> Parser<'a, S> {
 
     /// Refuses an over-long string, or notes it in tolerant mode.
     #[cold]
-    fn too_long(&mut self, max_length: u32) -> Parsed<()> {
+    pub(crate) fn too_long(&mut self, max_length: u32) -> Parsed<()> {
         let cause = format!("at most {max_length} characters are allowed");
         self.tolerate(Violation::new(Rule::MaxLength, cause), None)
     }
@@ -646,28 +505,4 @@ fn missing_member(object_type: &ObjectType, missing: u64) -> Box<Violation> {
     let mut violation = Violation::new(Rule::Required, "the member is required");
     violation.in_member(object_type.fields[missing.trailing_zeros() as usize].key());
     Box::new(violation)
-}
-
-#[cold]
-fn no_such_value(enumeration: &str) -> Box<Violation> {
-    Box::new(Violation::new(Rule::Enum, format!("not a value of {enumeration}")))
-}
-
-#[cold]
-fn no_date_time() -> Box<Violation> {
-    Box::new(Violation::new(Rule::DateTime, "expected an RFC 3339 date-time"))
-}
-
-#[cold]
-fn out_of_limits(rule: Rule, limit: impl std::fmt::Display) -> Box<Violation> {
-    let least = if rule == Rule::Minimum { "least" } else { "most" };
-    Box::new(Violation::new(rule, format!("must be at {least} {limit}")))
-}
-
-#[cold]
-fn no_integer(number: Number) -> Box<Violation> {
-    if number.as_f64().fract() == 0.0 {
-        return Box::new(Violation::new(Rule::Range, "the integer exceeds 64 bits"));
-    }
-    Box::new(Violation::new(Rule::Type, "expected an integer"))
 }

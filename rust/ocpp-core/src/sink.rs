@@ -20,6 +20,9 @@ pub trait Sink {
 
     /// A string of ASCII characters only.
     fn ascii(&mut self, text: &[u8]) -> Self::Value;
+    /// A short string of ASCII characters that is no secret and may come again, such as the name of
+    /// a variable. Equal strings often have equal hashes, and others seldom.
+    fn shared_ascii(&mut self, text: &[u8], hash: u64) -> Self::Value;
     /// Any other string.
     fn text(&mut self, text: &str) -> Self::Value;
     /// A whole number.

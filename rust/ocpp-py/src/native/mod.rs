@@ -29,3 +29,4 @@ pub(crate) mod registry;
 mod sink;
 mod source;
 pub(crate) mod template;
+mod texts;

@@ -17,6 +17,7 @@ use super::leaves::Leaves;
 use super::memory::{GilCell, MAX_SLOTS, Owned};
 use super::methods;
 use super::readings::Readings;
+use super::texts::Texts;
 
 /// The types of one version.
 pub(crate) struct Version {
@@ -28,6 +29,8 @@ pub(crate) struct Version {
     actions: Box<[*mut ffi::PyObject]>,
     /// What each object type is for.
     roles: Box<[Role]>,
+    /// Short texts seen before.
+    pub(super) texts: RefCell<Texts>,
     /// Readings seen before.
     pub(super) readings: RefCell<Readings>,
     /// Small objects seen before.
@@ -181,6 +184,7 @@ impl Version {
             enums: (0..schema.enums.len()).map(|_| OnceCell::new()).collect(),
             // SAFETY: the caller's promise.
             actions: schema.actions.iter().map(|a| unsafe { intern(a.name) }).collect(),
+            texts: RefCell::default(),
             readings: RefCell::default(),
             leaves: RefCell::default(),
             roles: roles(schema),

@@ -102,6 +102,12 @@ impl Sink for PythonSink {
         unsafe { ascii(text) }
     }
 
+    #[inline]
+    fn shared_ascii(&mut self, text: &[u8], hash: u64) -> Owned {
+        // SAFETY: see above.
+        unsafe { self.version.texts.borrow_mut().get(text, hash) }
+    }
+
     fn text(&mut self, text: &str) -> Owned {
         // SAFETY: the text is UTF-8 of this length.
         unsafe {
