@@ -112,14 +112,17 @@ impl<'a, S: Sink> Parser<'a, S> {
         let Kind::Number(minimum, maximum) = field.kind else {
             return self.new_object(id, object_type);
         };
-        let key_at = start + 1;
-        let is_first = self.padded[key_at..]
+        self.at += 1;
+        self.skip_space();
+        let is_first = self.padded[self.at..]
             .first_chunk()
             .is_some_and(|head| field.window.matches(head) && field.fragment.len() <= head.len());
         if !is_first {
+            self.at = start;
             return self.new_object(id, object_type);
         }
-        self.at = key_at + field.fragment.len();
+        self.at += field.fragment.len();
+        self.skip_space();
         let number = self.number(minimum, maximum);
         let tail_at = self.at;
         if let Ok(number) = number
