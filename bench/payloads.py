@@ -131,6 +131,14 @@ def transaction_updated(index: int) -> JsonObject:
     }
 
 
+def transaction_updated_unlike(index: int) -> JsonObject:
+    """The same from stations that report their samples in different orders, one after the other."""
+    message = transaction_updated(index)
+    samples = message["meterValue"][0]["sampledValue"]
+    random.Random(f"station {index}").shuffle(samples)
+    return message
+
+
 def _transaction_end_point(index: int, event: str, trigger: str, context: str) -> JsonObject:
     return {
         "eventType": event,
@@ -391,6 +399,14 @@ SMALL: Final = (
     Payload("DataTransfer", "DataTransfer", "request", data_transfer),
 )
 """Everyday small messages, so that "any message" is not only the big ones."""
+
+UNLIKE: Final = Payload(
+    "TransactionEvent.Updated.unlike",
+    "TransactionEvent",
+    "request",
+    transaction_updated_unlike,
+)
+"""Several of these in turn defeat whatever is remembered of the last message."""
 
 PAYLOADS: Final = {payload.name: payload for payload in HEADLINE + SMALL}
 

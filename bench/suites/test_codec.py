@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bench.harness import EFFORTS, Effort
-from bench.payloads import PAYLOADS, VARIANTS, VERSIONS, Case
+from bench.payloads import PAYLOADS, UNLIKE, VARIANTS, VERSIONS, Case
 from bench.peers import entrants, ours
 
 COMPACT = [Case(payload, version) for payload in PAYLOADS.values() for version in VERSIONS]
@@ -15,9 +15,10 @@ OTHERWISE_WRITTEN = [
     for version in VERSIONS
     for variant in VARIANTS[1:]
 ]
+OFTEN = [PAYLOADS[name] for name in ("TransactionEvent.Updated", "MeterValues.2x16")]
 SEVERAL = [
-    Case(PAYLOADS[name], version, count=16)
-    for name in ("TransactionEvent.Updated", "MeterValues.2x16", "StatusNotification")
+    Case(payload, version, count=16)
+    for payload in (*OFTEN, PAYLOADS["StatusNotification"], UNLIKE)
     for version in VERSIONS
 ]
 READ = [case for case in COMPACT if case.payload.name != "TransactionEvent.response"]
