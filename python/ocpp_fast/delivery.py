@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ocpp_fast._core import decode_payload, encode_payload
@@ -23,15 +22,15 @@ from ocpp_fast.errors import (
     ConnectionLost,
     OcppError,
     QueueFull,
-    StorageError,
     ValidationError,
 )
+from ocpp_fast.journal import Journal
 from ocpp_fast.messages.registry import actions
 from ocpp_fast.outbox import Outbox, RetryPolicy, wire_payload
-from ocpp_fast.storage.base import MAX_ROWS_PER_APPEND, OutboxRow
+from ocpp_fast.storage.base import OutboxRow
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Callable, Iterable
 
     from ocpp_fast.clock import Clock, Timer
     from ocpp_fast.connection import Outcome
@@ -76,16 +75,6 @@ class _Answer:
         self._on_error(exception)
 
 
-class _Batch:
-    """Rows that are written to the storage together."""
-
-    __slots__ = ("done", "rows")
-
-    def __init__(self) -> None:
-        self.rows: list[OutboxRow] = []
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-
 class Delivery:
     """The one way of messages that must reach the CSMS. Belongs to one event loop."""
 
@@ -106,8 +95,6 @@ class Delivery:
         self._retry = retry
         self._on_delivered = on_delivered
         self.outbox = Outbox() if outbox is None else outbox
-        self.undurable = 0
-        """Messages that a failing storage did not take; they are kept in memory and sent."""
         self.dead = 0
         """Messages given up since the start; `Storage.outbox_dead_letters` has them."""
         self._last_row_id = 0
@@ -118,12 +105,7 @@ class Delivery:
         self._timer: Timer | None = None
         self._waiters: dict[int, asyncio.Future[Message]] = {}
         self._drained: asyncio.Future[None] | None = None
-        # What `write` has to do: first store, then note what has become of rows, then forget.
-        self._batches: deque[_Batch] = deque()
-        self._notes: deque[Callable[[], Awaitable[None]]] = deque()
-        self._confirmed: list[int] = []
-        self._work = asyncio.Event()
-        self._running = False
+        self._journal = Journal(storage, on_stored=self._accept)
 
     # --- for the blocks -------------------------------------------------------------------
 
@@ -137,14 +119,14 @@ class Delivery:
         storage fails the message is kept in memory only, which is logged and counted. Raises
         `ConfigurationError` before `restore` and after `finish`, when nothing would store it.
         """
-        if not self._running:
+        if not self._journal.running:
             raise ConfigurationError(f"{action} came while the charge point does not run")
         self._last_row_id = row_id = self._last_row_id + 1
         payload = encode_payload(request)
         offline = self._link is None  # E04.FR.03
         row = OutboxRow(row_id, lane, version, action, payload, seq_no, droppable, offline)
         if self._durable:
-            await self._store(row)
+            await self._journal.store(row)
         else:
             # Done when the call returns, see `Storage.durable`.
             _ = self._storage.outbox_append((row,))
@@ -173,6 +155,11 @@ class Delivery:
         return self.outbox.holds(lane)
 
     @property
+    def undurable(self) -> int:
+        """Messages that a failing storage did not take; they are kept in memory and sent."""
+        return self._journal.undurable
+
+    @property
     def waiting(self) -> int:
         """How many messages are still to be delivered."""
         return len(self.outbox)
@@ -191,7 +178,7 @@ class Delivery:
         self._last_row_id = await self._storage.outbox_last_row_id()
         for row in await self._storage.outbox_load():
             self.outbox.add(row)
-        self._running = True
+        self._journal.start()
 
     async def requeue(self, row_ids: Iterable[int]) -> int:
         """Sends dead letters again, those of a lane in their order; returns how many there were.
@@ -214,7 +201,7 @@ class Delivery:
         self._link = None
         self._tell_drained()
         if self.outbox.mark_offline():
-            self._note(self._storage.outbox_mark_offline)
+            self._journal.note(self._storage.outbox_mark_offline)
 
     def release(self, *, open_: bool) -> None:
         """Whether the station may send at all (B01.FR.08, B02.FR.02)."""
@@ -222,23 +209,8 @@ class Delivery:
         self._send_next()
 
     async def write(self) -> None:
-        """Stores, notes and forgets, until `finish` was called and nothing is left.
-
-        While one batch is written the next one gathers: many messages share one fdatasync.
-        Confirmed rows are forgotten when nothing else is to be written.
-        """
-        while True:
-            await self._work.wait()
-            if self._batches:
-                await self._write_batch(self._batches.popleft())
-            elif self._notes:
-                await self._guard(self._notes.popleft()())
-            elif self._confirmed:
-                await self._forget()
-            elif self._running:
-                self._work.clear()
-            else:
-                return
+        """Stores, notes and forgets, until `finish` was called and nothing is left."""
+        await self._journal.run()
 
     def finish(self) -> None:
         """Sends nothing more, and lets `write` return once everything is stored."""
@@ -246,30 +218,9 @@ class Delivery:
         self._tell_drained()
         if self._timer is not None:
             self._timer.cancel()
-        self._running = False
-        self._work.set()
+        self._journal.finish()
 
-    # --- storing --------------------------------------------------------------------------
-
-    async def _store(self, row: OutboxRow) -> None:
-        batches = self._batches
-        if not batches or len(batches[-1].rows) == MAX_ROWS_PER_APPEND:
-            batches.append(_Batch())
-            self._work.set()
-        batch = batches[-1]
-        batch.rows.append(row)
-        await asyncio.shield(batch.done)
-
-    async def _write_batch(self, batch: _Batch) -> None:
-        try:
-            await self._storage.outbox_append(batch.rows)
-        except StorageError as error:
-            self.undurable += len(batch.rows)
-            _log.error("%d messages are kept in memory only: %s", len(batch.rows), error)
-        for row in batch.rows:
-            self._accept(row)
-        if not batch.done.done():
-            batch.done.set_result(None)
+    # --- sending --------------------------------------------------------------------------
 
     def _accept(self, row: OutboxRow) -> None:
         """Takes a stored row into the outbox, and sends it if it is its turn."""
@@ -279,33 +230,9 @@ class Delivery:
         outbox.add(row)
         if outbox.overfull and (dropped := outbox.thin()):
             _log.error("the outbox is full: %d Updated events were thinned out", len(dropped))
-            self._confirm(row.row_id for row in dropped)
+            self._journal.confirm(row.row_id for row in dropped)
         if self._under_way is None:
             self._send_next()
-
-    def _confirm(self, row_ids: Iterable[int]) -> None:
-        self._confirmed += row_ids
-        self._work.set()
-
-    def _note(self, verb: Callable[[], Awaitable[None]]) -> None:
-        self._notes.append(verb)
-        self._work.set()
-
-    async def _forget(self) -> None:
-        confirmed, self._confirmed = self._confirmed, []
-        try:
-            await self._storage.outbox_remove(confirmed)
-        except StorageError as error:
-            # They stay stored, and are delivered once more after a restart.
-            _log.error("%d delivered messages could not be removed: %s", len(confirmed), error)
-
-    async def _guard(self, verb: Awaitable[None]) -> None:
-        try:
-            await verb
-        except StorageError as error:
-            _log.error("%s; the memory goes on with the newer state", error)
-
-    # --- sending --------------------------------------------------------------------------
 
     def _send_next(self) -> None:
         """Sends what there is to send now; else sees to it that it is called when there is."""
@@ -339,7 +266,7 @@ class Delivery:
             return
         self.outbox.delivered(row)
         if self._durable:
-            self._confirm((row.row_id,))
+            self._journal.confirm((row.row_id,))
         else:
             _ = self._storage.outbox_remove((row.row_id,))
         waiter = self._waiters.get(row.row_id) if self._waiters else None
@@ -369,7 +296,7 @@ class Delivery:
             self._bury(row, error)
             return
         _log.warning("%s of %s: attempt %d: %s", row.action, row.lane, row.attempts, error)
-        self._note(lambda: self._storage.outbox_attempted(row.row_id, row.attempts))
+        self._journal.note(lambda: self._storage.outbox_attempted(row.row_id, row.attempts))
 
     def _bury(self, row: OutboxRow, error: OcppError) -> None:
         self.dead += 1
@@ -377,7 +304,7 @@ class Delivery:
             "%s of %s, seqNo %d, is given up after %d attempts and kept as a dead letter: %s",
             row.action, row.lane, row.seq_no, row.attempts, error,
         )  # fmt: skip
-        self._note(lambda: self._keep_aside(row, error))
+        self._journal.note(lambda: self._keep_aside(row, error))
 
     async def _keep_aside(self, row: OutboxRow, error: OcppError) -> None:
         try:

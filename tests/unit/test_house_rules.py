@@ -34,6 +34,7 @@ LAYERS = (
     ("transport",),
     ("connection", "handling"),
     ("_reader", "callbacks", "config"),
+    ("journal",),
     ("connectivity", "delivery"),
     ("blocks",),
     ("charge_point",),

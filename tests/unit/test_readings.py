@@ -145,7 +145,9 @@ def test_more_readings_than_places_are_all_right() -> None:
 
 def test_readings_of_a_template_share_what_does_not_change() -> None:
     codec = _core.Codec("2.1")
-    samples = [v21.SampledValueType(value=0, measurand="Voltage", phase=p) for p in ("L1", "L2")]
+    voltage = v21.MeasurandEnumType.VOLTAGE
+    phases = (v21.PhaseEnumType.L1, v21.PhaseEnumType.L2)
+    samples = [v21.SampledValueType(value=0, measurand=voltage, phase=phase) for phase in phases]
     template = MeterValueTemplate(samples)
     for values in ([230.1, 231.2], [229.9, 230], [0.5, 0.25]):
         made = template.meter_value(NOW, values)
