@@ -38,7 +38,7 @@ def test_b01_fr_05_of_2_1_tells_states_by_notify_event() -> None:
 
 
 @versions
-def test_b01_fr_04_the_interval_becomes_the_heartbeat(version: OcppVersion) -> None:
+def test_b01_fr_04_g02_fr_01_the_interval_becomes_the_heartbeat(version: OcppVersion) -> None:
     async def scenario(site: Site) -> None:
         await site.clock.sleep(100)
         assert site.station.charge_point.device_model.variables.heartbeat_interval_s == 40
