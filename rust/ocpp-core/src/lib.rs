@@ -7,6 +7,7 @@
 
 pub mod datetime;
 mod decimal;
+pub mod device_model;
 pub mod encode;
 pub mod frame;
 mod guess;

@@ -177,7 +177,7 @@ impl Codec {
     }
 }
 
-fn check_id(message_id: &str) -> PyResult<()> {
+pub(crate) fn check_id(message_id: &str) -> PyResult<()> {
     let length = if message_id.len() <= MAX_ID_LENGTH {
         message_id.len()
     } else {

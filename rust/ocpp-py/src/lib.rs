@@ -5,6 +5,7 @@
 compile_error!("free-threaded Python is not supported yet: the caches rely on the GIL");
 
 mod codec;
+mod device_model;
 #[expect(unsafe_code, reason = "the one module that handles Python objects by pointer")]
 mod native;
 
@@ -79,6 +80,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     module.add("Frame", bridge::frame_union(py)?)?;
     module.add_class::<codec::Codec>()?;
+    module.add_class::<device_model::DeviceModelCache>()?;
+    module.add_class::<device_model::SetPlan>()?;
+    module.add_class::<device_model::PySelection>()?;
     module.add_class::<native::template::MeterValueTemplate>()?;
     module.add_function(wrap_pyfunction!(message_type, module)?)?;
     module.add_function(wrap_pyfunction!(type_names, module)?)?;

@@ -172,7 +172,7 @@ pub(crate) fn decode_payload<'py>(
 }
 
 /// The version and object type of a message.
-fn shape_of(message: &Bound<'_, PyAny>) -> PyResult<(&'static Version, u16)> {
+pub(super) fn shape_of(message: &Bound<'_, PyAny>) -> PyResult<(&'static Version, u16)> {
     // SAFETY: the object is alive.
     match unsafe { Class::of_any(message.as_ptr()) }.map(|class| class.shape) {
         Some(Shape::Message { version, id }) => Ok((version, id)),

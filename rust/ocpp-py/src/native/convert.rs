@@ -260,7 +260,7 @@ unsafe fn boolean(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
 
 /// An aware `datetime`, turned to UTC and cut to milliseconds, the most that OCPP can carry
 /// (2.1.4, primitive datatypes).
-unsafe fn date_time(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
+pub(super) unsafe fn date_time(value: *mut ffi::PyObject) -> Result<Owned, Refusal> {
     // SAFETY: the GIL is held and `value` alive.
     unsafe {
         if ffi::PyDateTime_Check(value) == 0 {

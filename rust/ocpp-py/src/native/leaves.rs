@@ -9,15 +9,15 @@ use pyo3::ffi;
 use super::class::Class;
 use super::memory::Owned;
 
-const PLACES: usize = 256;
+const PLACES: usize = 2048;
 const HINTS: usize = 4096;
-const ENCODED_PLACES: usize = 256;
+const ENCODED_PLACES: usize = 2048;
 
 /// Objects by the bytes that they were made from, by their members, and their text.
 pub(crate) struct Leaves {
     entries: Box<[Leaf; PLACES]>,
     /// Which entry a place of a message had last time.
-    hints: Box<[u8; HINTS]>,
+    hints: Box<[u16; HINTS]>,
     encoded: Box<[Encoded; ENCODED_PLACES]>,
     interned: Box<[*mut ffi::PyObject; PLACES]>,
 }
@@ -81,7 +81,7 @@ impl Leaves {
 
     fn search(&mut self, object_type: u16, place: usize, head: &[u8; 32]) -> Option<&Leaf> {
         let index = place_of_text(object_type, head, length(head)?);
-        self.hints[place % HINTS] = index as u8;
+        self.hints[place % HINTS] = index as u16;
         Some(&self.entries[index]).filter(|leaf| leaf.matches(object_type, head))
     }
 
@@ -175,15 +175,34 @@ impl Leaves {
 }
 
 /// Bytes up to and with the first closing brace.
+#[inline]
 fn length(head: &[u8; 32]) -> Option<usize> {
-    head.iter().position(|byte| *byte == b'}').map(|position| position + 1)
+    let (words, _) = head.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        // A byte of the difference is zero where a brace stands; the lowest one is exact.
+        let difference = u64::from_le_bytes(*word) ^ BRACES;
+        let zeros = difference.wrapping_sub(ONES) & !difference & (ONES << 7);
+        if zeros != 0 {
+            return Some(index * 8 + zeros.trailing_zeros() as usize / 8 + 1);
+        }
+    }
+    None
 }
 
+const ONES: u64 = 0x0101_0101_0101_0101;
+const BRACES: u64 = ONES * b'}' as u64;
+
+#[inline]
 fn place_of_text(object_type: u16, head: &[u8; 32], length: usize) -> usize {
-    let mixed = head[..length].iter().fold(u64::from(object_type), |mixed, byte| {
-        (mixed ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    scatter(mixed, PLACES)
+    let (words, _) = head.as_chunks::<8>();
+    let mut mixed = u64::from(object_type);
+    for (index, word) in words.iter().enumerate() {
+        let bits = (length * 8).saturating_sub(index * 64).min(64);
+        let mask = if bits == 64 { u64::MAX } else { (1 << bits) - 1 };
+        mixed = (mixed.rotate_left(23) ^ (u64::from_le_bytes(*word) & mask))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    scatter(mixed ^ (mixed >> 32), PLACES)
 }
 
 /// One of `places` (a power of two), each as likely as the others.

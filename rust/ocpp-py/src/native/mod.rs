@@ -26,6 +26,7 @@ mod memory;
 mod methods;
 mod readings;
 pub(crate) mod registry;
+pub(crate) mod serving;
 mod sink;
 mod source;
 pub(crate) mod template;
