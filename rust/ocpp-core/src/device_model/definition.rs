@@ -142,7 +142,7 @@ impl DataType {
 }
 
 impl MonitorKind {
-    /// Whether this kind may watch a variable of this type (Part 1, section 3.4; N04.FR.15).
+    /// Whether this kind may watch a variable of this type (Part 1, section 3.4; N04.FR.05).
     #[must_use]
     pub const fn suits(self, data_type: DataType) -> bool {
         match self {
@@ -172,7 +172,7 @@ pub struct Characteristics {
     pub max_limit: Option<f64>,
     /// Most elements of a list; 2.1 only.
     pub max_elements: Option<u32>,
-    /// What a list may consist of, comma separated.
+    /// What a list may consist of, comma separated; absent: anything, empty: nothing.
     pub values_list: Option<Box<str>>,
     /// Whether monitors may be set.
     pub supports_monitoring: bool,
@@ -263,5 +263,48 @@ impl std::fmt::Display for ComponentKey {
             (Some(evse), None) => write!(out, "[{evse}]"),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_numbers_are_those_of_the_schemas() {
+        for (number, kind) in (0..).zip(DataType::ALL) {
+            assert_eq!(DataType::parse(kind.name()), Some(*kind));
+            assert_eq!(DataType::from_number(number), Some(*kind));
+            assert_eq!(*kind as u8, number);
+        }
+        let names = |all: &[MonitorKind]| all.iter().map(|kind| kind.name()).collect::<Vec<_>>();
+        assert_eq!(
+            names(MonitorKind::ALL),
+            [
+                "UpperThreshold",
+                "LowerThreshold",
+                "Delta",
+                "Periodic",
+                "PeriodicClockAligned",
+                "TargetDelta",
+                "TargetDeltaRelative"
+            ]
+        );
+        assert_eq!(AttributeKind::from_number(3), Some(AttributeKind::MaxSet));
+        assert_eq!(Mutability::from_number(2), Some(Mutability::ReadWrite));
+        assert_eq!(Mutability::from_number(3), None);
+        assert_eq!(AttributeKind::parse("actual"), None);
+        assert_eq!(MonitorConfig::parse("CustomMonitor"), Some(MonitorConfig::Custom));
+    }
+
+    #[test]
+    fn keys_are_written_as_people_write_them() {
+        let key = |instance: Option<&str>, evse_id, connector_id| {
+            let (name, instance) = ("Fan".into(), instance.map(Into::into));
+            ComponentKey { name, instance, evse_id, connector_id }.to_string()
+        };
+        assert_eq!(key(None, None, None), "Fan");
+        assert_eq!(key(None, Some(2), None), "Fan[2]");
+        assert_eq!(key(Some("Rear"), Some(2), Some(1)), "Fan(Rear)[2,1]");
     }
 }

@@ -205,12 +205,12 @@ fn expand(drafts: &[Draft<'_>], topology: Topology<'_>, found: &mut Vec<Found>) 
 }
 
 fn numbers(numbers: Numbers, all: u32) -> impl Iterator<Item = Option<u32>> {
-    let (absent, range) = match numbers {
-        Numbers::Absent => (true, 1..=0),
-        Numbers::Range(first, last) => (false, first..=last),
-        Numbers::All => (false, 1..=all),
+    let (absent, first, last) = match numbers {
+        Numbers::Absent => (true, 1, 0),
+        Numbers::Range(first, last) => (false, first, last),
+        Numbers::All => (false, 1, all),
     };
-    absent.then_some(None).into_iter().chain(range.map(Some))
+    absent.then_some(None).into_iter().chain((first..=last).map(Some))
 }
 
 /// Which file takes the place of which: the folder counts, then whether it is for one alone.

@@ -195,7 +195,7 @@ fn parse(text: &str) -> Option<Number> {
 }
 
 /// Whether 0 switches this interval off and is a value even if `minLimit` is above it (Part 2,
-/// sections J.2 and J.3 on the intervals of sampled and clock-aligned data).
+/// block J, sections 2.1 and 2.2).
 #[must_use]
 pub fn zero_means_off(component: &str, variable: &str) -> bool {
     const INTERVALS: [(&str, &str); 4] = [

@@ -3,6 +3,7 @@
 mod component;
 mod folder;
 mod standard;
+mod variable;
 
 use serde_json::{Value, json};
 
@@ -130,4 +131,55 @@ fn names(components: &[ComponentDefinition]) -> Vec<String> {
         format!("{}{}{evse}{connector}", key.name, instance.unwrap_or_default())
     };
     components.iter().map(name).collect()
+}
+
+/// The file that [`parse`] says it reads.
+const PATH: &str = "custom/Fan.json";
+
+fn parse(content: &str) -> Result<ComponentDefinition, Vec<String>> {
+    parse_component(PATH, content.as_bytes()).map_err(lines)
+}
+
+/// A component with one variable, whose members are overlaid by `changes`; null removes one.
+fn with_variable(changes: &Value) -> String {
+    let mut variable = json!({
+        "variable_name": "Speed",
+        "characteristics": {"dataType": "integer", "supportsMonitoring": true},
+        "attributes": [{"type": "Actual", "mutability": "ReadOnly"}],
+    });
+    overlay(&mut variable, changes);
+    json!({"name": "Fan", "properties": {"FanSpeed": variable}}).to_string()
+}
+
+fn overlay(target: &mut Value, changes: &Value) {
+    let (Value::Object(target), Value::Object(changes)) = (&mut *target, changes) else {
+        *target = changes.clone();
+        return;
+    };
+    for (name, change) in changes {
+        if change.is_null() {
+            target.remove(name);
+        } else {
+            overlay(target.entry(name.clone()).or_insert(Value::Null), change);
+        }
+    }
+}
+
+#[track_caller]
+fn assert_variable(changes: &Value, expected: &[&str]) {
+    let variable = "custom/Fan.json#/properties/FanSpeed";
+    let expected: Vec<_> = expected.iter().map(|line| format!("{variable}{line}")).collect();
+    let found = parse(&with_variable(changes)).err().unwrap_or_default();
+    assert_eq!(found, expected, "{changes}");
+}
+
+fn only(changes: &Value) -> VariableDefinition {
+    let definition = parse(&with_variable(changes)).unwrap();
+    let again = parse(&definition.text).unwrap();
+    assert_eq!(again, definition);
+    definition.variables.into_iter().next().unwrap()
+}
+
+fn actual(changes: &Value) -> Option<Box<str>> {
+    only(changes).attributes[0].value.clone()
 }
