@@ -26,7 +26,8 @@ const MONITORED: u8 = 4;
 #[derive(Clone, Debug)]
 pub struct Model {
     structure: Arc<Structure>,
-    values: Vec<Slot>,
+    /// One for each attribute; most hold their default for ever, so empty ones are small.
+    values: Vec<Option<Box<Slot>>>,
     flags: Vec<u8>,
     /// Words for where values come from; a slot has the place of its own in it.
     sources: Vec<Box<str>>,
@@ -53,10 +54,10 @@ impl Default for Sizes {
 /// Longest value of an attribute, in characters.
 const MAX_VALUE: usize = 2500;
 
-/// What was set at run time, or replaces the default here; without `text` the default is in force.
-#[derive(Clone, Debug, Default)]
+/// What was set at run time, or replaces the default here.
+#[derive(Clone, Debug)]
 struct Slot {
-    text: Option<Box<str>>,
+    text: Box<str>,
     source: u16,
 }
 
@@ -151,7 +152,7 @@ impl Model {
     }
 
     fn make_room(&mut self) {
-        self.values.resize(self.structure.attribute_count(), Slot::default());
+        self.values.resize(self.structure.attribute_count(), None);
         self.flags.resize(self.structure.variable_count(), 0);
     }
 
@@ -173,9 +174,9 @@ impl Model {
     #[inline]
     #[must_use]
     pub fn value(&self, attribute: AttributeId) -> Option<&str> {
-        match &self.values[attribute].text {
-            Some(text) => Some(text),
-            None => self.structure.attribute(attribute).default.as_deref(),
+        match &self.values[attribute] {
+            Some(slot) => Some(&slot.text),
+            None => self.structure.default_value(self.structure.attribute(attribute)),
         }
     }
 
@@ -188,21 +189,60 @@ impl Model {
     /// Where the value of an attribute comes from.
     #[must_use]
     pub fn source(&self, attribute: AttributeId) -> &str {
-        &self.sources[usize::from(self.values[attribute].source)]
+        &self.sources[usize::from(self.source_of(attribute))]
+    }
+
+    fn source_of(&self, attribute: AttributeId) -> u16 {
+        self.values[attribute].as_ref().map_or(0, |slot| slot.source)
+    }
+
+    fn put(&mut self, attribute: AttributeId, text: Box<str>, source: u16) {
+        match &mut self.values[attribute] {
+            Some(slot) => **slot = Slot { text, source },
+            empty => *empty = Some(Box::new(Slot { text, source })),
+        }
     }
 
     /// What the CSMS may read: the value, empty if there is none (B06.FR.13).
     #[inline]
     pub fn read(&self, address: &Address<'_>, kind: AttributeKind) -> Result<&str, NotRead> {
-        let variable = self.structure.variable(self.structure.find(address)?);
+        let attribute = self.readable(self.structure.find(address)?, kind)?;
+        Ok(self.reported(self.value(attribute).unwrap_or_default()))
+    }
+
+    /// [`Model::read`] for several addresses, in stages: what one look-up waits for in memory then overlaps
+    /// with what the next one waits for, which is most of the time in a large model.
+    pub fn read_all(&self, asked: &[(Address<'_>, AttributeKind)]) -> Vec<Result<&str, NotRead>> {
+        let structure = self.structure();
+        let keys: Vec<_> = asked.iter().map(|(address, _)| structure.key(address)).collect();
+        let variables: Vec<_> = keys.iter().map(|key| structure.find_key(&(*key)?)).collect();
+        let attributes = variables.iter().zip(asked);
+        let attributes: Vec<_> =
+            attributes.map(|(variable, (_, kind))| self.readable((*variable)?, *kind)).collect();
+        let values = attributes.iter().map(|attribute| {
+            let value = self.value((*attribute)?).unwrap_or_default();
+            // Asks for the text now, so that it is there when the answer is made.
+            std::hint::black_box(value.as_bytes().first());
+            Ok(value)
+        });
+        let mut values: Vec<_> = values.collect();
+        for value in values.iter_mut().flatten() {
+            *value = self.reported(value);
+        }
+        values
+    }
+
+    /// The attribute of a variable, if the CSMS may read it.
+    #[inline]
+    fn readable(&self, variable: VariableId, kind: AttributeKind) -> Result<AttributeId, NotRead> {
         let attribute = self
             .structure
-            .find_attribute(variable, kind)
+            .find_attribute(self.structure.variable(variable), kind)
             .ok_or(NotRead::NotSupportedAttributeType)?;
         if self.structure.attribute(attribute).mutability == Mutability::WriteOnly {
             return Err(NotRead::WriteOnly);
         }
-        Ok(self.reported(self.value(attribute).unwrap_or_default()))
+        Ok(attribute)
     }
 
     /// Limits the length of values in messages.
@@ -320,12 +360,12 @@ impl Model {
     ) -> Option<Change> {
         let changed = self.value(attribute) != Some(&value);
         let source = self.source_number(source);
-        if !changed && self.values[attribute].source == source {
+        if !changed && self.source_of(attribute) == source {
             return None;
         }
         let watched = changed && self.is_watched(variable);
         let old = if watched { self.value(attribute).map(Box::from) } else { None };
-        self.values[attribute] = Slot { text: Some(value), source };
+        self.put(attribute, value, source);
         if changed && self.flags[variable as usize] & MONITORED != 0 {
             self.evaluate(variable);
         }
@@ -355,9 +395,8 @@ impl Model {
             Err(fault) => return Err(fault),
         }
         // In the slot of this station alone: stations share the structure.
-        let slot = &mut self.values[attribute];
-        if slot.source == 0 {
-            slot.text = Some(value.into());
+        if self.source_of(attribute) == 0 {
+            self.put(attribute, value.into(), 0);
         }
         Ok(())
     }
@@ -381,7 +420,7 @@ impl Model {
             return false;
         }
         let source = self.source_number(source);
-        self.values[attribute] = Slot { text: Some(value.into()), source };
+        self.put(attribute, value.into(), source);
         true
     }
 
@@ -452,9 +491,9 @@ impl Model {
     #[must_use]
     pub fn memory(&self) -> usize {
         let texts: usize =
-            self.values.iter().filter_map(|slot| slot.text.as_ref()).map(|text| text.len()).sum();
+            self.values.iter().flatten().map(|slot| slot.text.len() + size_of::<Slot>()).sum();
         self.structure.memory()
-            + self.values.capacity() * size_of::<Slot>()
+            + self.values.capacity() * size_of::<usize>()
             + texts
             + self.flags.capacity()
     }

@@ -122,7 +122,8 @@ impl Model {
             return;
         }
         let all = self.monitors.by_id.values().map(|monitor| monitor.setup);
-        let concerned: Vec<_> = all.filter(|setup| setup.transaction).map(|s| s.id).collect();
+        let mut concerned: Vec<_> = all.filter(|setup| setup.transaction).map(|s| s.id).collect();
+        concerned.sort_unstable();
         for id in concerned {
             self.evaluate_one(id);
         }

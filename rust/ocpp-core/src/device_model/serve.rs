@@ -208,7 +208,10 @@ pub fn get_variables<S: Source, K: Sink>(
     let shape = &shapes.get;
     let list = source.member(request, items);
     let mark = sink.list();
-    for index in 0..list.map_or(0, |list| source.length(list)) {
+    let length = list.map_or(0, |list| source.length(list));
+    let mut asked = Vec::with_capacity(length);
+    let mut members = Vec::with_capacity(length);
+    for index in 0..length {
         let Some(item) = list.map(|list| source.item(list, index)) else { continue };
         let (Some(of), Some(which)) =
             (source.member(item, component), source.member(item, variable))
@@ -216,7 +219,11 @@ pub fn get_variables<S: Source, K: Sink>(
             continue;
         };
         let kind = shapes.kind(source, source.member(item, kind));
-        let found = model.read(&shapes.address(source, of, Some(which)), kind);
+        asked.push((shapes.address(source, of, Some(which)), kind));
+        members.push((of, which));
+    }
+    let found = model.read_all(&asked);
+    for ((&(_, kind), (of, which)), found) in asked.iter().zip(members).zip(found) {
         let mut result = sink.object(shape.result_type);
         sink.set(&mut result, shape.result_component, keep(of));
         sink.set(&mut result, shape.result_variable, keep(which));

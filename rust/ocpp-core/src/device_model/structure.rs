@@ -29,6 +29,8 @@ pub struct Structure {
     variables: Vec<Variable>,
     variable_index: HashTable<VariableId>,
     attributes: Vec<Attribute>,
+    /// All defaults, one after the other.
+    defaults: String,
     characteristics: Vec<Characteristics>,
     /// The same as JSON.
     characteristics_texts: Vec<Box<str>>,
@@ -69,8 +71,10 @@ pub struct Variable {
 /// An attribute of a variable.
 #[derive(Clone, Debug)]
 pub struct Attribute {
-    /// The value as long as nothing was set at run time.
-    pub default: Option<Box<str>>,
+    /// Where the value starts that holds as long as nothing was set at run time.
+    default_start: u32,
+    /// Its length; `NONE` if there is none.
+    default_length: u32,
     /// Which one.
     pub kind: AttributeKind,
     /// What the CSMS may do.
@@ -79,6 +83,14 @@ pub struct Attribute {
     pub persistent: bool,
     /// Whether it never changes.
     pub constant: bool,
+}
+
+/// Component, name and instance of a variable, as numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    component: ComponentId,
+    name: u32,
+    instance: u32,
 }
 
 /// Why there is no such variable.
@@ -146,7 +158,9 @@ impl Structure {
             first_attribute: self.attributes.len() as u32,
             attributes: definition.attributes.len() as u8,
         };
-        self.attributes.extend(definition.attributes.iter().map(Attribute::new));
+        let defaults = &mut self.defaults;
+        let attributes = definition.attributes.iter().map(|one| Attribute::new(one, defaults));
+        self.attributes.extend(attributes);
         let id = self.variables.len() as VariableId;
         self.variables.push(variable);
         let variables = &self.variables;
@@ -173,6 +187,7 @@ impl Structure {
         self.components.shrink_to_fit();
         self.variables.shrink_to_fit();
         self.attributes.shrink_to_fit();
+        self.defaults.shrink_to_fit();
         self.characteristics.shrink_to_fit();
         self.characteristics_texts.shrink_to_fit();
     }
@@ -180,16 +195,29 @@ impl Structure {
     /// The variable of that address.
     #[inline]
     pub fn find(&self, address: &Address<'_>) -> Result<VariableId, Unknown> {
-        let component = self.find_component(address).ok_or(Unknown::Component)?;
-        let name = self.names.find(address.variable).ok_or(Unknown::Variable)?;
-        let instance = self.names.find(address.variable_instance).ok_or(Unknown::Variable)?;
+        self.find_key(&self.key(address)?)
+    }
+
+    /// The numbers in an address.
+    #[inline]
+    pub fn key(&self, address: &Address<'_>) -> Result<Key, Unknown> {
+        Ok(Key {
+            component: self.find_component(address).ok_or(Unknown::Component)?,
+            name: self.names.find(address.variable).ok_or(Unknown::Variable)?,
+            instance: self.names.find(address.variable_instance).ok_or(Unknown::Variable)?,
+        })
+    }
+
+    /// The variable of these numbers.
+    #[inline]
+    pub fn find_key(&self, key: &Key) -> Result<VariableId, Unknown> {
         let same = |id: &VariableId| {
             let variable = &self.variables[*id as usize];
-            variable.name == name
-                && variable.component == component
-                && variable.instance == instance
+            variable.name == key.name
+                && variable.component == key.component
+                && variable.instance == key.instance
         };
-        let hash = variable_hash(component, name, instance);
+        let hash = variable_hash(key.component, key.name, key.instance);
         self.variable_index.find(hash, same).copied().ok_or(Unknown::Variable)
     }
 
@@ -266,6 +294,17 @@ impl Structure {
         &self.attributes[id]
     }
 
+    /// The value of an attribute as long as nothing was set at run time.
+    #[inline]
+    #[must_use]
+    pub fn default_value(&self, attribute: &Attribute) -> Option<&str> {
+        if attribute.default_length == NONE {
+            return None;
+        }
+        let start = attribute.default_start as usize;
+        self.defaults.get(start..start + attribute.default_length as usize)
+    }
+
     /// The attribute of that kind.
     #[inline]
     #[must_use]
@@ -276,12 +315,7 @@ impl Structure {
     /// Memory in use, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let defaults: usize = self
-            .attributes
-            .iter()
-            .filter_map(|attribute| attribute.default.as_ref())
-            .map(|value| value.len())
-            .sum();
+        let defaults = self.defaults.capacity();
         let lists: usize =
             self.components.iter().map(|one| one.variables.capacity() * size_of::<u32>()).sum();
         self.names.memory()
@@ -342,9 +376,12 @@ impl Variable {
 }
 
 impl Attribute {
-    fn new(definition: &AttributeDefinition) -> Self {
+    fn new(definition: &AttributeDefinition, defaults: &mut String) -> Self {
+        let default_start = defaults.len() as u32;
+        defaults.push_str(definition.value.as_deref().unwrap_or_default());
         Self {
-            default: definition.value.clone(),
+            default_start,
+            default_length: definition.value.as_ref().map_or(NONE, |value| value.len() as u32),
             kind: definition.kind,
             mutability: definition.mutability,
             persistent: definition.persistent,
@@ -352,3 +389,5 @@ impl Attribute {
         }
     }
 }
+
+const NONE: u32 = u32::MAX;
