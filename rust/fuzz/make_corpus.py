@@ -1,4 +1,5 @@
-"""Writes the seeds of the fuzz targets from the test suite's payloads and odd frames.
+"""Writes the seeds of the fuzz targets from the test suite's payloads and odd frames, and
+from the component files of the package.
 
     python rust/fuzz/make_corpus.py
 
@@ -7,9 +8,11 @@ Deterministic and small; needed only when the messages or the table of odd frame
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
+
+from ocpp_fast.device_model.files import packaged_files
 
 HERE: Final = Path(__file__).parent
 sys.path.append(str(HERE.parents[1] / "tests"))
@@ -23,12 +26,15 @@ EVERY: Final = 5
 """One in so many schemas gives seeds."""
 MAX_BYTES: Final = 4_000
 """Longer seeds slow a fuzzer down."""
+PROPERTIES: Final = 6
+"""Variables of a component file in one seed."""
 STYLES: Final = (FULL, MINIMAL, RANDOM)
 
 
 def main() -> None:
-    """Writes both folders anew."""
-    for target in ("frame", "schema"):
+    """Writes all folders anew."""
+    for target in ("frame", "schema", "component"):
+        (HERE / "corpus" / target).mkdir(exist_ok=True)
         for old in (HERE / "corpus" / target).glob("*"):
             old.unlink()
     for number, file in enumerate(all_files()):
@@ -42,6 +48,17 @@ def main() -> None:
     for number, bad in enumerate(ALL_BAD):
         if number % EVERY == 0:
             write("frame", f"bad_{number:03d}", raw(bad.frame))
+    for path, content in packaged_files():
+        pieces(Path(path).stem, orjson.loads(content))
+
+
+def pieces(name: str, component: dict[str, Any]) -> None:
+    """A component file with a few of its properties at a time, as a fuzzer likes them short."""
+    properties = [*component.pop("properties").items()]
+    for start in range(0, len(properties), PROPERTIES):
+        part = {**component, "properties": dict(properties[start : start + PROPERTIES])}
+        part.pop("required", None)
+        write("component", f"{name}_{start:03d}", orjson.dumps(part))
 
 
 def framed(file: SchemaFile, payload: bytes) -> bytes:

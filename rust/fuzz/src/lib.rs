@@ -1,4 +1,5 @@
 //! The bodies of the fuzz targets.
 
 pub mod bodies;
+pub mod components;
 pub mod tree;

@@ -299,7 +299,14 @@ fn what_is_suspended_is_made_up_for_by_the_value_of_then() {
 fn pages(model: &Model, base: Base, max_items: usize, max_bytes: usize) -> Vec<String> {
     let mut selection = Selection::base(model, base);
     let generated_at = DateTime::parse(b"2026-11-21T12:00:00Z").unwrap();
-    let frame = PageFrame { message_id: "m", request_id: 5, generated_at, max_items, max_bytes };
+    let frame = PageFrame {
+        message_id: "m",
+        request_id: 5,
+        generated_at,
+        max_items,
+        max_bytes,
+        max_elements: false,
+    };
     let mut pages = Vec::new();
     let mut out = Writer::default();
     while selection.write_page(model, &frame, &mut out) {

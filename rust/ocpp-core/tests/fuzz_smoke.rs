@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "../../fuzz/src/bodies.rs"]
 mod bodies;
+#[path = "../../fuzz/src/components.rs"]
+mod components;
 #[path = "../../fuzz/src/tree.rs"]
 mod tree;
 
@@ -101,7 +103,7 @@ fn mutate(input: &mut Vec<u8>, seeds: &[Vec<u8>], numbers: &mut Numbers) {
     }
 }
 
-fn run(target: &str, mut body: impl FnMut(&[u8])) {
+fn run(target: &str, rounds: usize, mut body: impl FnMut(&[u8])) {
     let seeds = seeds(target);
     for seed in &seeds {
         body(seed);
@@ -110,7 +112,7 @@ fn run(target: &str, mut body: impl FnMut(&[u8])) {
         }
     }
     let mut numbers = Numbers(0x0c99);
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let mut input = seeds[numbers.below(seeds.len())].clone();
         mutate(&mut input, &seeds, &mut numbers);
         body(&input);
@@ -120,11 +122,16 @@ fn run(target: &str, mut body: impl FnMut(&[u8])) {
 #[test]
 fn frame() {
     let mut fuzz = Fuzz::default();
-    run("frame", |bytes| fuzz.frame(bytes));
+    run("frame", ROUNDS, |bytes| fuzz.frame(bytes));
 }
 
 #[test]
 fn schema() {
     let mut fuzz = Fuzz::default();
-    run("schema", |bytes| fuzz.schema(bytes));
+    run("schema", ROUNDS, |bytes| fuzz.schema(bytes));
+}
+
+#[test]
+fn component() {
+    run("component", ROUNDS / 5, components::component);
 }

@@ -19,6 +19,25 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use crate::native::{bridge, serving};
 
+/// A number as Python gives it; what is out of range belongs to no variable or attribute.
+fn number<T: TryFrom<i64> + Bounded>(object: &Bound<'_, PyAny>) -> PyResult<T> {
+    let number: i64 = object.extract()?;
+    Ok(T::try_from(number).unwrap_or(T::NOBODY))
+}
+
+/// Has a value that is nobody's number.
+trait Bounded {
+    const NOBODY: Self;
+}
+
+impl Bounded for VariableId {
+    const NOBODY: Self = Self::MAX;
+}
+
+impl Bounded for u8 {
+    const NOBODY: Self = Self::MAX;
+}
+
 /// File, JSON pointer, variable, message.
 type ProblemRow = (String, String, String, String);
 
@@ -184,7 +203,7 @@ impl DeviceModelCache {
     fn describe<'py>(
         &self,
         py: Python<'py>,
-        variable: VariableId,
+        #[pyo3(from_py_with = number)] variable: VariableId,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let structure = self.known(variable)?;
         let of = structure.variable(variable);
@@ -227,12 +246,20 @@ impl DeviceModelCache {
     }
 
     #[pyo3(signature = (variable, attribute=0, /))]
-    fn value(&self, variable: VariableId, attribute: u8) -> PyResult<Option<&str>> {
+    fn value(
+        &self,
+        #[pyo3(from_py_with = number)] variable: VariableId,
+        #[pyo3(from_py_with = number)] attribute: u8,
+    ) -> PyResult<Option<&str>> {
         Ok(self.model.value(self.attribute(variable, attribute)?))
     }
 
     #[pyo3(signature = (variable, attribute=0, /))]
-    fn source(&self, variable: VariableId, attribute: u8) -> PyResult<&str> {
+    fn source(
+        &self,
+        #[pyo3(from_py_with = number)] variable: VariableId,
+        #[pyo3(from_py_with = number)] attribute: u8,
+    ) -> PyResult<&str> {
         Ok(self.model.source(self.attribute(variable, attribute)?))
     }
 
@@ -242,7 +269,12 @@ impl DeviceModelCache {
     }
 
     #[pyo3(signature = (variable, attribute, value, /))]
-    fn default(&mut self, variable: VariableId, attribute: u8, value: &str) -> PyResult<()> {
+    fn default(
+        &mut self,
+        #[pyo3(from_py_with = number)] variable: VariableId,
+        #[pyo3(from_py_with = number)] attribute: u8,
+        value: &str,
+    ) -> PyResult<()> {
         let attribute = self.attribute(variable, attribute)?;
         self.model
             .set_default(variable, attribute, value)
@@ -250,7 +282,12 @@ impl DeviceModelCache {
     }
 
     #[pyo3(signature = (variable, attribute, value, /))]
-    fn check(&self, variable: VariableId, attribute: u8, value: &str) -> PyResult<()> {
+    fn check(
+        &self,
+        #[pyo3(from_py_with = number)] variable: VariableId,
+        #[pyo3(from_py_with = number)] attribute: u8,
+        value: &str,
+    ) -> PyResult<()> {
         self.attribute(variable, attribute)?;
         self.model
             .check_format(variable, value)
@@ -261,8 +298,8 @@ impl DeviceModelCache {
     fn write<'py>(
         &mut self,
         py: Python<'py>,
-        variable: VariableId,
-        attribute: u8,
+        #[pyo3(from_py_with = number)] variable: VariableId,
+        #[pyo3(from_py_with = number)] attribute: u8,
         value: &str,
         source: &str,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
@@ -279,14 +316,22 @@ impl DeviceModelCache {
     }
 
     #[pyo3(signature = (variable, on=true, /))]
-    fn watch(&mut self, variable: VariableId, on: bool) -> PyResult<()> {
+    fn watch(
+        &mut self,
+        #[pyo3(from_py_with = number)] variable: VariableId,
+        on: bool,
+    ) -> PyResult<()> {
         self.known(variable)?;
         self.model.watch(variable, on);
         Ok(())
     }
 
     #[pyo3(signature = (variable, on=true, /))]
-    fn guard(&mut self, variable: VariableId, on: bool) -> PyResult<()> {
+    fn guard(
+        &mut self,
+        #[pyo3(from_py_with = number)] variable: VariableId,
+        on: bool,
+    ) -> PyResult<()> {
         self.known(variable)?;
         self.model.guard(variable, on);
         Ok(())
@@ -346,7 +391,7 @@ impl DeviceModelCache {
     fn set_monitor(
         &mut self,
         monitor: i64,
-        variable: VariableId,
+        #[pyo3(from_py_with = number)] variable: VariableId,
         kind: u8,
         value: f64,
         severity: u8,
@@ -395,7 +440,10 @@ impl DeviceModelCache {
     }
 
     #[pyo3(signature = (variable, /))]
-    fn value_for_peer(&self, variable: VariableId) -> PyResult<String> {
+    fn value_for_peer(
+        &self,
+        #[pyo3(from_py_with = number)] variable: VariableId,
+    ) -> PyResult<String> {
         self.known(variable)?;
         Ok(self.model.value_for_peer(variable).into_string())
     }
@@ -530,6 +578,7 @@ impl SetPlan {
     #[pyo3(signature = (item, reason_code, additional_info="".to_owned(), /))]
     fn refuse(
         &mut self,
+        py: Python<'_>,
         item: usize,
         reason_code: String,
         additional_info: String,
@@ -537,7 +586,7 @@ impl SetPlan {
         if reason_code.chars().count() > MAX_REASON_CODE {
             return Err(PyValueError::new_err("a reason code has at most 20 characters"));
         }
-        self.plan.refuse(item, reason_code, additional_info);
+        self.plan.refuse(&self.cache.borrow(py).model, item, reason_code, additional_info);
         Ok(())
     }
 
@@ -621,7 +670,9 @@ impl PySelection {
         let version = crate::version(py, version)?;
         let generated_at = serving::moment(generated_at)?;
         let cache = self.cache.borrow(py);
-        let frame = PageFrame { message_id, request_id, generated_at, max_items, max_bytes };
+        let max_elements = version.schema.version != "2.0.1";
+        let frame =
+            PageFrame { message_id, request_id, generated_at, max_items, max_bytes, max_elements };
         let mut written = false;
         let page = bridge::write(py, version, |out| {
             written = self.selection.write_page(&cache.model, &frame, out);

@@ -53,6 +53,22 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// With control characters, which names in a file may have, written as `\u{a}`: a problem is a line.
+    fn in_one_line(mut self) -> Self {
+        for text in [&mut self.pointer, &mut self.variable, &mut self.message] {
+            if text.contains(char::is_control) {
+                let escaped = text.chars().map(|letter| match letter {
+                    letter if letter.is_control() => letter.escape_unicode().to_string(),
+                    letter => letter.to_string(),
+                });
+                *text = escaped.collect();
+            }
+        }
+        self
+    }
+}
+
 /// Number of connectors of EVSE 1, 2 and so on; `None`: whatever the files say.
 pub type Topology<'a> = Option<&'a [u32]>;
 
@@ -167,7 +183,7 @@ fn sorted(mut found: Vec<Found>) -> Vec<Problem> {
     found.sort_by(|one, other| {
         (&one.problem.file, &one.order).cmp(&(&other.problem.file, &other.order))
     });
-    found.into_iter().map(|found| found.problem).collect()
+    found.into_iter().map(|found| found.problem.in_one_line()).collect()
 }
 
 /// The components that the files stand for, in the order of the drafts.

@@ -285,14 +285,23 @@ impl Model {
                 "ConfigurationValueSize".into(),
             ));
         }
-        let characteristics = self.structure.characteristics(variable);
-        if !(variable.zero_means_off() && parse_number(value) == Some(0.0)) {
-            characteristics.check(value, true)?;
-        }
-        if characteristics.data_type.is_number() {
-            self.check_set_range(variable, kind, value, earlier)?;
-        }
+        self.check_limits(variable, value)?;
+        self.check_set_range(variable, kind, value, earlier)?;
         Ok(Setting { variable: id, attribute, value: value.into() })
+    }
+
+    /// Format and limits, of which an interval of 0 that turns something off needs to keep none.
+    fn check_limits(&self, variable: &Variable, value: &str) -> Result<(), ValueFault> {
+        let characteristics = self.structure.characteristics(variable);
+        let zero = variable.zero_means_off() && parse_number(value) == Some(0.0);
+        characteristics.check(value, !zero)
+    }
+
+    /// Whether a setting still holds when only `earlier` ones come before it.
+    pub(super) fn check_again(&self, setting: &Setting, earlier: &[Setting]) -> Result<(), NotSet> {
+        let variable = self.structure.variable(setting.variable);
+        let kind = self.structure.attribute(setting.attribute).kind;
+        self.check_set_range(variable, kind, &setting.value, earlier)
     }
 
     /// MinSet and MaxSet bound Actual and Target, and each other (B05, remark 8; Part 1, 3.3).
@@ -303,8 +312,8 @@ impl Model {
         value: &str,
         earlier: &[Setting],
     ) -> Result<(), NotSet> {
-        let attributes = self.structure.attributes(variable);
-        if attributes.len() == 1 {
+        let is_number = self.structure.characteristics(variable).data_type.is_number();
+        if !is_number || self.structure.attributes(variable).len() == 1 {
             return Ok(());
         }
         let bound = |kind| {
@@ -412,11 +421,13 @@ impl Model {
         let Ok(id) = self.structure.find(address) else { return false };
         let variable = self.structure.variable(id);
         let Some(attribute) = self.structure.find_attribute(variable, kind) else { return false };
-        let zero = variable.zero_means_off() && parse_number(value) == Some(0.0);
         // Measured values may be beyond the limits, what the CSMS has set may not.
-        let limited = source == PEER_SOURCE && !zero;
-        let fits = self.structure.characteristics(variable).check(value, limited).is_ok();
-        if self.structure.attribute(attribute).constant || !fits {
+        let checked = if source == PEER_SOURCE {
+            self.check_limits(variable, value)
+        } else {
+            self.check_format(id, value)
+        };
+        if self.structure.attribute(attribute).constant || checked.is_err() {
             return false;
         }
         let source = self.source_number(source);

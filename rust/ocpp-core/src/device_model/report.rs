@@ -42,6 +42,8 @@ pub struct PageFrame<'a> {
     pub max_items: usize,
     /// Longest frame, unless a single variable is longer.
     pub max_bytes: usize,
+    /// Whether the version knows `maxElements`.
+    pub max_elements: bool,
 }
 
 /// One element of `componentVariable`: absent parts match everything.
@@ -137,7 +139,7 @@ impl Selection {
             if self.next > first {
                 out.raw(b",");
             }
-            write_variable(model, self.variables[self.next], out);
+            write_variable(model, self.variables[self.next], frame.max_elements, out);
             if out.position() + CLOSING > frame.max_bytes && self.next > first {
                 out.end_at(before);
                 break;
@@ -174,7 +176,7 @@ fn write_integer(value: i64, out: &mut Writer) {
 }
 
 /// One `ReportDataType`.
-fn write_variable(model: &Model, id: VariableId, out: &mut Writer) {
+fn write_variable(model: &Model, id: VariableId, max_elements: bool, out: &mut Writer) {
     let structure = model.structure();
     let variable = structure.variable(id);
     write_component(structure, structure.component(variable.component), out);
@@ -203,6 +205,12 @@ fn write_variable(model: &Model, id: VariableId, out: &mut Writer) {
     out.end_at(out.position() - 1);
     out.raw(b"],\"variableCharacteristics\":");
     out.raw(structure.characteristics_text(variable).as_bytes());
+    if max_elements && let Some(most) = structure.characteristics(variable).max_elements {
+        out.end_at(out.position() - 1);
+        out.raw(b",\"maxElements\":");
+        write_integer(most.into(), out);
+        out.raw(b"}");
+    }
     out.raw(b"}");
 }
 
@@ -238,7 +246,7 @@ fn write_instance(structure: &Structure, instance: u32, out: &mut Writer) {
     }
 }
 
-/// `VariableCharacteristicsType` as JSON (B08.FR.12).
+/// `VariableCharacteristicsType` as JSON (B08.FR.12), as far as both versions have it.
 pub(super) fn characteristics_text(characteristics: &Characteristics) -> Box<str> {
     let mut out = Writer::default();
     out.raw(b"{\"dataType\":");

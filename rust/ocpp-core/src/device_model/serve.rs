@@ -346,17 +346,25 @@ impl Plan {
         })
     }
 
-    /// Leaves out an item that somebody else has refused (B05.FR.09).
-    pub fn refuse(&mut self, item: usize, reason_code: String, info: String) {
-        if let Some(verdict) = self.verdicts.get_mut(item)
-            && verdict.outcome.is_ok()
-        {
-            verdict.outcome = Err(NotSet::Rejected(Cow::Owned(reason_code), Cow::Owned(info)));
-            if let Some(position) = self.items.iter().position(|known| *known == item) {
-                self.items.remove(position);
-                self.settings.remove(position);
+    /// Leaves out an item that somebody else has refused (B05.FR.09), and those that were only fine with it:
+    /// a Target beyond the MaxSet that there will be.
+    pub fn refuse(&mut self, model: &Model, item: usize, reason_code: String, info: String) {
+        let Some(position) = self.items.iter().position(|known| *known == item) else { return };
+        let reason = NotSet::Rejected(Cow::Owned(reason_code), Cow::Owned(info));
+        self.drop_setting(position, reason);
+        let mut next = position;
+        while let Some(setting) = self.settings.get(next) {
+            match model.check_again(setting, &self.settings[..next]) {
+                Ok(()) => next += 1,
+                Err(reason) => self.drop_setting(next, reason),
             }
         }
+    }
+
+    fn drop_setting(&mut self, position: usize, reason: NotSet) {
+        self.settings.remove(position);
+        let item = self.items.remove(position);
+        self.verdicts[item].outcome = Err(reason);
     }
 
     /// Answers an item with RebootRequired instead of Accepted.

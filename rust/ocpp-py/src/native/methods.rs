@@ -222,9 +222,12 @@ unsafe fn variable_is_credential(class: &Class, object: *mut ffi::PyObject) -> b
         };
         let name = String::from_utf8_lossy(text(variable_class.member(variable, slot)).0)
             .to_ascii_lowercase();
-        ["password", "secret", "key", "token", "pin"].iter().any(|word| name.contains(word))
+        CREDENTIALS.iter().any(|word| name.contains(word))
     }
 }
+
+/// Words in the names of such variables; the last one is a list of profiles with their passwords.
+const CREDENTIALS: [&str; 6] = ["password", "secret", "key", "token", "pin", "connectionprofiles"];
 
 /// `replace(**changes)`.
 unsafe extern "C" fn replace(

@@ -170,7 +170,7 @@ fn documents_that_are_no_component() {
             r#"{"name": "Fan", "instance": "Rear", "properties": {}, "required": ["Speed"]}"#,
             "#/required/0 Fan(Rear): the required variable \"Speed\" is missing",
         ),
-        ("{\"name\": \"Fa\\tn\", \"properties\": {}}", "#/name Fa\tn: has a control character"),
+        ("{\"name\": \"Fa\\tn\", \"properties\": {}}", "#/name Fa\\u{9}n: has a control character"),
     ] {
         let found = parse(content).unwrap_err();
         assert!(found.contains(&format!("custom/Fan.json{expected}")), "{content}: {found:?}");
