@@ -1,5 +1,8 @@
 //! Class `DeviceModelCache`: the device model of one station, in memory.
 
+mod pages;
+mod plan;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,17 +10,18 @@ use ocpp_core::device_model::definition::{
     AttributeKind, ComponentDefinition, MonitorConfig, MonitorKind,
 };
 use ocpp_core::device_model::files::{self, Problem, SourceFile};
-use ocpp_core::device_model::model::{Change, Model, Setting, Sizes};
+use ocpp_core::device_model::model::{Change, Model, Sizes};
 use ocpp_core::device_model::monitor::{Event, Setup};
-use ocpp_core::device_model::report::{Base, PageFrame, Selection};
-use ocpp_core::device_model::serve::Plan;
+use ocpp_core::device_model::report::{Base, Selection};
 use ocpp_core::device_model::structure::{Address, AttributeId, Structure, Unknown, VariableId};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::PyTuple;
 
-use crate::native::{bridge, serving};
+use crate::native::serving;
+pub(crate) use pages::PySelection;
+pub(crate) use plan::SetPlan;
 
 /// A number as Python gives it; what is out of range belongs to no variable or attribute.
 fn number<T: TryFrom<i64> + Bounded>(object: &Bound<'_, PyAny>) -> PyResult<T> {
@@ -49,9 +53,6 @@ type EventRow = (i64, VariableId, String, bool);
 
 /// Variable, kind, value, severity, transaction, owner.
 type MonitorRow = (VariableId, u8, f64, u8, bool, u8);
-
-/// The response, what has changed, what was triggered.
-type Applied<'py> = (Bound<'py, PyAny>, Vec<Bound<'py, PyTuple>>, Vec<EventRow>);
 
 /// What the component files say of one component, for storage.
 type ComponentRow = (String, String, u32, u32, String);
@@ -354,13 +355,7 @@ impl DeviceModelCache {
         source: String,
     ) -> PyResult<SetPlan> {
         let plan = serving::plan(&slf.borrow().model, request)?;
-        Ok(SetPlan {
-            plan,
-            cache: slf.clone().unbind(),
-            request: request.clone().unbind(),
-            source,
-            done: false,
-        })
+        Ok(SetPlan::new(plan, slf, request, source))
     }
 
     #[pyo3(signature = (kind, /))]
@@ -372,13 +367,13 @@ impl DeviceModelCache {
             _ => return Err(PyValueError::new_err("no such report base")),
         };
         let selection = Selection::base(&slf.borrow().model, base);
-        Ok(PySelection { selection, cache: slf.clone().unbind() })
+        Ok(PySelection::new(selection, slf))
     }
 
     #[pyo3(signature = (request, /))]
     fn report(slf: &Bound<'_, Self>, request: &Bound<'_, PyAny>) -> PyResult<PySelection> {
         let selection = serving::requested(&slf.borrow().model, request)?;
-        Ok(PySelection { selection, cache: slf.clone().unbind() })
+        Ok(PySelection::new(selection, slf))
     }
 
     #[pyo3(signature = (request, /))]
@@ -537,147 +532,6 @@ impl DeviceModelCache {
             source,
         );
         row.into_pyobject(py)
-    }
-}
-
-/// A SetVariablesRequest that was checked and has changed nothing yet.
-#[pyclass(module = "ocpp_fast._core")]
-pub(crate) struct SetPlan {
-    plan: Plan,
-    cache: Py<DeviceModelCache>,
-    request: Py<PyAny>,
-    source: String,
-    done: bool,
-}
-
-#[pymethods]
-impl SetPlan {
-    #[getter]
-    fn rows<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-        let cache = self.cache.borrow(py);
-        let row = |setting: &Setting| {
-            cache.row(py, setting.variable, setting.attribute, &setting.value, &self.source)
-        };
-        self.plan.lasting(&cache.model).map(row).collect()
-    }
-
-    #[getter]
-    fn guarded(&self, py: Python<'_>) -> Vec<(usize, VariableId, u8, String)> {
-        let cache = self.cache.borrow(py);
-        let structure = cache.model.structure();
-        self.plan
-            .settings()
-            .filter(|(_, setting)| cache.model.is_guarded(setting.variable))
-            .map(|(item, setting)| {
-                let kind = structure.attribute(setting.attribute).kind as u8;
-                (item, setting.variable, kind, setting.value.to_string())
-            })
-            .collect()
-    }
-
-    #[pyo3(signature = (item, reason_code, additional_info="".to_owned(), /))]
-    fn refuse(
-        &mut self,
-        py: Python<'_>,
-        item: usize,
-        reason_code: String,
-        additional_info: String,
-    ) -> PyResult<()> {
-        if reason_code.chars().count() > MAX_REASON_CODE {
-            return Err(PyValueError::new_err("a reason code has at most 20 characters"));
-        }
-        self.plan.refuse(&self.cache.borrow(py).model, item, reason_code, additional_info);
-        Ok(())
-    }
-
-    #[pyo3(signature = (item, /))]
-    fn reboot(&mut self, item: usize) {
-        self.plan.reboot(item);
-    }
-
-    fn apply<'py>(&mut self, py: Python<'py>) -> PyResult<Applied<'py>> {
-        self.end()?;
-        let response = serving::set_response(&self.plan, self.request.bind(py))?;
-        let mut cache = self.cache.borrow_mut(py);
-        let mut changes = Vec::new();
-        for setting in self.plan.take_settings() {
-            let change =
-                cache.model.set(setting.variable, setting.attribute, setting.value, &self.source);
-            if let Some(change) = change {
-                changes.push(cache.change(py, &change)?);
-            }
-        }
-        let events = cache.take_events();
-        Ok((response, changes, events))
-    }
-
-    #[pyo3(signature = (reason_code, additional_info="", /))]
-    fn fail<'py>(
-        &mut self,
-        py: Python<'py>,
-        reason_code: &str,
-        additional_info: &str,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.end()?;
-        self.plan.fail(reason_code, additional_info);
-        serving::set_response(&self.plan, self.request.bind(py))
-    }
-}
-
-/// Longest `statusInfo.reasonCode`, in characters.
-const MAX_REASON_CODE: usize = 20;
-
-impl SetPlan {
-    fn end(&mut self) -> PyResult<()> {
-        if std::mem::replace(&mut self.done, true) {
-            return Err(PyRuntimeError::new_err("the plan was carried out already"));
-        }
-        Ok(())
-    }
-}
-
-/// The variables of a report that is being sent.
-#[pyclass(name = "Selection", module = "ocpp_fast._core")]
-pub(crate) struct PySelection {
-    selection: Selection,
-    cache: Py<DeviceModelCache>,
-}
-
-#[pymethods]
-impl PySelection {
-    fn __len__(&self) -> usize {
-        self.selection.len()
-    }
-
-    #[getter]
-    fn done(&self) -> bool {
-        self.selection.is_done()
-    }
-
-    #[pyo3(signature = (version, message_id, request_id, generated_at, max_items, max_bytes, /))]
-    #[expect(clippy::too_many_arguments, reason = "the parts of a frame")]
-    fn page<'py>(
-        &mut self,
-        py: Python<'py>,
-        version: &str,
-        message_id: &str,
-        request_id: i64,
-        generated_at: &Bound<'py, PyAny>,
-        max_items: usize,
-        max_bytes: usize,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        crate::codec::check_id(message_id)?;
-        let version = crate::version(py, version)?;
-        let generated_at = serving::moment(generated_at)?;
-        let cache = self.cache.borrow(py);
-        let max_elements = version.schema.version != "2.0.1";
-        let frame =
-            PageFrame { message_id, request_id, generated_at, max_items, max_bytes, max_elements };
-        let mut written = false;
-        let page = bridge::write(py, version, |out| {
-            written = self.selection.write_page(&cache.model, &frame, out);
-        });
-        Ok(written.then_some(page))
     }
 }
 
