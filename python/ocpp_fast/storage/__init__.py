@@ -3,7 +3,24 @@
 Nothing here imports SQLite; `ocpp_fast.storage.sqlite` is imported only when it is used.
 """
 
-from ocpp_fast.storage.base import OutboxRow, Storage
+from ocpp_fast.storage.base import (
+    ComponentKey,
+    ComponentRow,
+    MonitorRow,
+    OutboxRow,
+    Storage,
+    ValueKey,
+    ValueRow,
+)
 from ocpp_fast.storage.memory import MemoryStorage
 
-__all__ = ["MemoryStorage", "OutboxRow", "Storage"]
+__all__ = [
+    "ComponentKey",
+    "ComponentRow",
+    "MemoryStorage",
+    "MonitorRow",
+    "OutboxRow",
+    "Storage",
+    "ValueKey",
+    "ValueRow",
+]

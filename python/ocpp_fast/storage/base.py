@@ -1,17 +1,27 @@
-"""The protocol that holds all durable state of a station.
+"""The protocol that holds all durable state of a station: nothing else in this package writes to
+a disk or expects to find anything there.
+
+- the outbox: messages that must reach the CSMS, and dead letters;
+- the device model: its components as the files defined them last, the values that were set at run
+  time, and the monitors.
 
 A user may implement `Storage` on anything that can keep bytes; `tests/unit/storage/suite.py` is
 the test suite such an implementation has to pass. Every verb is one transaction: it happened as a
 whole or not at all. Verbs that change something are durable when they return, that is, what they
-wrote survives a power cut from then on, if `Storage.durable` is true.
+wrote survives a power cut from then on, if `Storage.durable` is true. Verbs that are called one
+after the other without waiting happen in that order.
 
 All verbs raise `ocpp_fast.errors.StorageError`, which names the file and the verb. A verb that
 raised has changed nothing that a later verb could see.
+
+In rows of the device model an absent instance is `''` and an absent EVSE or connector 0. Names and
+instances of components and variables are identifierStrings: in keys they compare without regard to
+the case of ASCII letters.
 """
 
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 MAX_ROWS_PER_APPEND = 1_000
 """Most rows one `outbox_append` takes."""
@@ -48,6 +58,58 @@ class DeadLetter:
     cause: str
 
 
+ComponentKey = tuple[str, str, int, int]
+"""Component name, component instance, EVSE id, connector id."""
+
+ValueKey = tuple[str, str, int, int, str, str, str]
+"""A `ComponentKey`, then variable name, variable instance, and the name of the attribute
+(`Actual`, `Target`, `MinSet`, `MaxSet`), which compares exactly."""
+
+ValueRow = tuple[str, str, int, int, str, str, str, str | None, str]
+"""A `ValueKey`, then the value as text (None: the attribute has lost its value) and its source:
+`csms`, `internal`, or the integrator's own word. A plain tuple, as the Rust core makes it."""
+
+
+class ComponentRow(NamedTuple):
+    """One component of the device model as it was defined last."""
+
+    component: str
+    instance: str
+    evse_id: int
+    connector_id: int
+    definition: str
+    """The component in the format of component files, as JSON."""
+
+    @property
+    def key(self) -> ComponentKey:
+        """What it is stored under."""
+        return self[:4]
+
+
+class MonitorRow(NamedTuple):
+    """One variable monitor. The storage does not ask whether its variable exists."""
+
+    monitor_id: int
+    """What it is stored under."""
+    component: str
+    instance: str
+    evse_id: int
+    connector_id: int
+    variable: str
+    variable_instance: str
+    kind: str
+    """A value of `MonitorEnumType`."""
+    value: float
+    severity: int
+    """0 to 9."""
+    transaction: bool
+    """Whether it is live during transactions only."""
+    config: str
+    """`HardWired`, `Preconfigured` or `Custom`."""
+    triggered: bool
+    """Whether it has triggered and not yet been cleared (N07.FR.14)."""
+
+
 class Storage(Protocol):
     """All durable state of one station. Opened once, used from one event loop."""
 
@@ -55,13 +117,28 @@ class Storage(Protocol):
     def durable(self) -> bool:
         """Whether anything survives the end of the process.
 
-        If not, the verbs of the outbox that change something have done it when the call
-        returns; awaiting what it gives changes nothing more, and may be left out.
+        If not, verbs that are no coroutines have done what they do when the call returns;
+        awaiting what it gives changes nothing more, and may be left out.
+        """
+        ...
+
+    @property
+    def set_aside(self) -> str | None:
+        """Where the last `open` has put what it found damaged, to begin with an empty storage;
+        None when it found nothing wrong.
+
+        What is damaged is kept there, and never overwritten, for whoever wants to save what can
+        be saved. All durable state begins anew.
         """
         ...
 
     async def open(self) -> None:
-        """Makes the storage ready; brings an older one up to date first."""
+        """Makes the storage ready; brings an older one up to date first.
+
+        A storage that is damaged is set aside (see `set_aside`). One that cannot be used for
+        another reason, because it is newer, locked, not readable or has no folder, raises and
+        stays as it is.
+        """
         ...
 
     async def close(self) -> None:
@@ -114,4 +191,59 @@ class Storage(Protocol):
 
         Ids of no dead letter are passed over.
         """
+        ...
+
+    async def components_load(self) -> list[ComponentRow]:
+        """All components, ordered by their keys, in the spelling that was stored last."""
+        ...
+
+    def components_store(self, rows: Sequence[ComponentRow]) -> Awaitable[None]:
+        """Adds components, or gives those that exist another definition; any number of them. Of
+        rows with the same key the last one counts.
+
+        Their values and monitors stay. A power cut during the call leaves all of them as they
+        were or all as they are now.
+        """
+        ...
+
+    def components_remove(self, keys: Iterable[ComponentKey]) -> Awaitable[None]:
+        """Forgets components together with their values and monitors; keys of no component are
+        passed over.
+
+        A power cut during the call leaves all of this or none.
+        """
+        ...
+
+    async def values_load(self) -> list[ValueRow]:
+        """All values that were set at run time, in no order that can be relied on. How a key is
+        spelled cannot be relied on either."""
+        ...
+
+    def values_store(self, rows: Sequence[ValueRow]) -> Awaitable[None]:
+        """Adds values, or replaces those of the same key; any number of them. Of rows with the
+        same key the last one counts.
+
+        A power cut during the call leaves all of them as they were or all as they are now, which
+        is what a SetVariables request needs (B05). Whether the component exists is not asked.
+        """
+        ...
+
+    def values_remove(self, keys: Iterable[ValueKey]) -> Awaitable[None]:
+        """Forgets values, all or none; keys of no value are passed over."""
+        ...
+
+    async def monitors_load(self) -> list[MonitorRow]:
+        """All monitors, in the order of their ids."""
+        ...
+
+    def monitors_store(self, rows: Sequence[MonitorRow]) -> Awaitable[None]:
+        """Adds monitors, or replaces those of the same id; any number of them. Of rows with the
+        same id the last one counts.
+
+        A power cut during the call leaves all of them as they were or all as they are now.
+        """
+        ...
+
+    def monitors_remove(self, monitor_ids: Iterable[int]) -> Awaitable[None]:
+        """Forgets monitors, all or none; unknown ids are passed over."""
         ...

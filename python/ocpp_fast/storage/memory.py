@@ -4,7 +4,19 @@ from collections.abc import Awaitable, Generator, Iterable, Sequence
 from dataclasses import replace
 
 from ocpp_fast.errors import StorageError
-from ocpp_fast.storage.base import MAX_ROWS_PER_APPEND, DeadLetter, OutboxRow
+from ocpp_fast.storage.base import (
+    MAX_ROWS_PER_APPEND,
+    ComponentKey,
+    ComponentRow,
+    DeadLetter,
+    MonitorRow,
+    OutboxRow,
+    ValueKey,
+    ValueRow,
+)
+
+# Names compare without regard to the case of ASCII letters, and of no others.
+_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
 class _Done:
@@ -18,14 +30,32 @@ class _Done:
 _DONE = _Done()
 
 
+def _component(component: str, instance: str, evse_id: int, connector_id: int) -> ComponentKey:
+    """The key under which it is kept."""
+    return component.translate(_LOWER), instance.translate(_LOWER), evse_id, connector_id
+
+
+def _value(key: ValueKey) -> ValueKey:
+    return (
+        *_component(*key[:4]),
+        key[4].translate(_LOWER),
+        key[5].translate(_LOWER),
+        key[6],
+    )
+
+
 class MemoryStorage:
     """A `Storage` of which nothing survives. No verb ever waits."""
 
     durable = False
+    set_aside: str | None = None
 
     def __init__(self) -> None:
         self._rows: dict[int, OutboxRow] = {}
         self._dead: dict[int, DeadLetter] = {}
+        self._components: dict[ComponentKey, ComponentRow] = {}
+        self._values: dict[ValueKey, ValueRow] = {}
+        self._monitors: dict[int, MonitorRow] = {}
 
     async def open(self) -> None:
         """See `Storage.open`."""
@@ -90,3 +120,53 @@ class MemoryStorage:
             row.attempts = 0
             self._rows[row.row_id] = row
         return [replace(row) for row in found]
+
+    async def components_load(self) -> list[ComponentRow]:
+        """See `Storage.components_load`."""
+        return [self._components[key] for key in sorted(self._components)]
+
+    def components_store(self, rows: Sequence[ComponentRow]) -> Awaitable[None]:
+        """See `Storage.components_store`."""
+        self._components |= {_component(*row.key): row for row in rows}
+        return _DONE
+
+    def components_remove(self, keys: Iterable[ComponentKey]) -> Awaitable[None]:
+        """See `Storage.components_remove`."""
+        removed = {_component(*key) for key in keys} & {*self._components}
+        for key in removed:
+            del self._components[key]
+        for key in [key for key in self._values if key[:4] in removed]:
+            del self._values[key]
+        for row in [row for row in self._monitors.values() if _component(*row[1:5]) in removed]:
+            del self._monitors[row.monitor_id]
+        return _DONE
+
+    async def values_load(self) -> list[ValueRow]:
+        """See `Storage.values_load`."""
+        return list(self._values.values())
+
+    def values_store(self, rows: Sequence[ValueRow]) -> Awaitable[None]:
+        """See `Storage.values_store`."""
+        self._values |= {_value(row[:7]): row for row in rows}
+        return _DONE
+
+    def values_remove(self, keys: Iterable[ValueKey]) -> Awaitable[None]:
+        """See `Storage.values_remove`."""
+        for key in keys:
+            self._values.pop(_value(key), None)
+        return _DONE
+
+    async def monitors_load(self) -> list[MonitorRow]:
+        """See `Storage.monitors_load`."""
+        return [self._monitors[monitor_id] for monitor_id in sorted(self._monitors)]
+
+    def monitors_store(self, rows: Sequence[MonitorRow]) -> Awaitable[None]:
+        """See `Storage.monitors_store`."""
+        self._monitors |= {row.monitor_id: row for row in rows}
+        return _DONE
+
+    def monitors_remove(self, monitor_ids: Iterable[int]) -> Awaitable[None]:
+        """See `Storage.monitors_remove`."""
+        for monitor_id in monitor_ids:
+            self._monitors.pop(monitor_id, None)
+        return _DONE

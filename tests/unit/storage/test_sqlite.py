@@ -1,22 +1,42 @@
-"""What only the SQLite storage has: a file, migrations, and the errors of a disk."""
+"""What only the SQLite storage has: a file, migrations, a view, and the errors of a disk.
 
+What it does with a damaged file is in test_damaged.py.
+"""
+
+import json
+import math
 import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ocpp_fast.errors import StorageError
-from ocpp_fast.storage import OutboxRow
-from ocpp_fast.storage.sqlite import SqliteStorage, migrations
+from ocpp_fast.storage import ComponentRow, MonitorRow, OutboxRow, ValueRow
+from ocpp_fast.storage.sqlite import SqliteStorage, file, migrations
+from ocpp_fast.storage.sqlite.statements import MOST_ROWS
 
 
 def row(row_id: int) -> OutboxRow:
     return OutboxRow(row_id, "tx-1", "2.1", "TransactionEvent", b'{"seqNo":0}')
 
 
+def value(evse: int, text: str | None, variable: str = "Power") -> ValueRow:
+    return ("EVSE", "", evse, 0, variable, "", "Actual", text, "csms")
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "station.db"
+
+
+@pytest.fixture
+async def storage(path: Path) -> AsyncIterator[SqliteStorage]:
+    opened = SqliteStorage(path)
+    await opened.open()
+    yield opened
+    await opened.close()
 
 
 async def test_another_process_finds_what_was_stored(path: Path) -> None:
@@ -59,17 +79,50 @@ async def test_a_newer_file_is_refused_and_left_alone(path: Path) -> None:
     newer.close()
 
 
+def make_old(path: Path, version: int) -> sqlite3.Connection:
+    """A file as the first migrations alone make it."""
+    old = sqlite3.connect(path, isolation_level=None)
+    for number, script in migrations()[:version]:
+        old.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
+    return old
+
+
 @pytest.mark.parametrize("number", range(len(migrations())))
 async def test_every_older_file_is_brought_up_to_date(path: Path, number: int) -> None:
-    old = sqlite3.connect(path, isolation_level=None)
-    for version, script in migrations()[:number]:
-        old.executescript(f"BEGIN; {script}; PRAGMA user_version = {version}; COMMIT;")
-    old.close()
+    make_old(path, number).close()
     storage = SqliteStorage(path)
     await storage.open()
     await storage.outbox_append([row(1)])
     assert await storage.outbox_load() == [row(1)]
+    assert storage.set_aside is None
     await storage.close()
+
+
+async def test_a_file_with_an_outbox_alone_keeps_its_messages(path: Path) -> None:
+    old = make_old(path, 1)
+    rows = [
+        (1, "tx-1", "2.1", "TransactionEvent", b'{"seqNo":0}', 0, 0, 1, 2, None),
+        (2, "tx-1", "2.1", "TransactionEvent", b'{"seqNo":1}', 1, 1, 0, 0, None),
+        (5, "security", "2.0.1", "SecurityEventNotification", b"{}", 0, 0, 0, 3, "no"),
+    ]
+    old.executemany("INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
+    old.close()
+    storage = SqliteStorage(path)
+    await storage.open()
+    try:
+        assert await storage.outbox_load() == [
+            replace(row(1), offline=True, attempts=2),
+            replace(row(2), payload=b'{"seqNo":1}', seq_no=1, droppable=True),
+        ]
+        ((letter, cause),) = [
+            (each.row, each.cause) for each in await storage.outbox_dead_letters()
+        ]
+        assert (letter.row_id, letter.version, letter.attempts, cause) == (5, "2.0.1", 3, "no")
+        assert await storage.outbox_last_row_id() == 5
+        await storage.values_store([value(1, "1")])
+        assert await storage.values_load() == [value(1, "1")]
+    finally:
+        await storage.close()
 
 
 async def test_a_failed_migration_changes_nothing_and_is_named(path: Path) -> None:
@@ -82,13 +135,6 @@ async def test_a_failed_migration_changes_nothing_and_is_named(path: Path) -> No
     with sqlite3.connect(path) as odd:
         assert odd.execute("PRAGMA user_version").fetchone() == (0,)
     odd.close()
-
-
-async def test_what_is_no_database_is_refused_by_name(path: Path) -> None:
-    path.write_bytes(b"this is a text file, not a database" * 100)
-    with pytest.raises(StorageError, match=r"station\.db: open failed: .*not a database"):
-        await SqliteStorage(path).open()
-    assert path.read_bytes().startswith(b"this is a text file")
 
 
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -124,3 +170,104 @@ async def test_a_read_only_file_raises_by_name(path: Path) -> None:
     with pytest.raises(StorageError, match=r"outbox_append failed: .*readonly"):
         await storage.outbox_append([row(1)])
     await storage.close()
+
+
+async def test_many_rows_are_stored_all_or_none(storage: SqliteStorage) -> None:
+    """More than one statement takes, of which the last one fails."""
+    rows = [
+        MonitorRow(n, "EVSE", "", 1, 0, "Power", "", "Delta", 1.0, 5, False, "Custom", False)
+        for n in range(1, 2 * MOST_ROWS + 2)
+    ]
+    await storage.monitors_store(rows[:1])
+    # SQLite takes no NaN for a number.
+    with pytest.raises(StorageError, match=r"station\.db: monitors_store failed: NOT NULL"):
+        await storage.monitors_store([*rows[1:], rows[-1]._replace(value=math.nan)])
+    assert await storage.monitors_load() == rows[:1]
+    await storage.monitors_store(rows)
+    assert await storage.monitors_load() == rows
+
+
+async def test_a_full_disk_keeps_the_old_values(storage: SqliteStorage) -> None:
+    old = [value(evse, "old") for evse in range(2 * MOST_ROWS)]
+    await storage.values_store(old)
+    ((pages,),) = await storage._run("test", "PRAGMA page_count")
+    await storage._run("test", f"PRAGMA max_page_count = {pages}")
+    for count in (20, len(old)):
+        new = [value(evse, "x" * 2_500) for evse in range(count)]
+        with pytest.raises(StorageError, match=r"station\.db: values_store failed: .*full"):
+            await storage.values_store(new)
+        assert sorted(await storage.values_load()) == old
+    await storage._run("test", "PRAGMA max_page_count = 1000000")
+    await storage.values_store([value(0, "new")])
+    assert ("EVSE", "", 0, 0, "Power", "", "Actual", "new", "csms") in await storage.values_load()
+
+
+async def test_a_locked_file_is_not_damaged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file, "_BUSY_TIMEOUT_S", 0.0)
+    other = make_old(path, len(migrations()))
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StorageError, match=r"station\.db: open failed: database is locked"):
+        await SqliteStorage(path).open()
+    other.close()
+    storage = SqliteStorage(path)
+    await storage.open()
+    assert storage.set_aside is None
+    await storage.close()
+
+
+async def test_who_may_not_write_is_told_at_once(path: Path) -> None:
+    make_old(path, len(migrations())).close()
+    content = bytearray(path.read_bytes())
+    content[18] = 9  # the version of those who may write, as far as SQLite is concerned
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match=r"station\.db: open failed: .*readonly"):
+        await SqliteStorage(path).open()
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+async def test_text_that_cannot_be_stored_is_an_error_of_the_storage(
+    storage: SqliteStorage,
+) -> None:
+    with pytest.raises(StorageError, match=r"values_store failed: .*surrogates"):
+        await storage.values_store([value(1, "\udc80")])
+    assert await storage.values_load() == []
+
+
+async def test_a_person_sees_the_device_model(storage: SqliteStorage, path: Path) -> None:
+    properties = {
+        "Power": {
+            "variable_name": "Power",
+            "characteristics": {"dataType": "decimal", "unit": "W", "maxLimit": 22000},
+            "attributes": [
+                {"type": "Actual", "mutability": "ReadOnly", "value": 0},
+                {"type": "MaxSet", "value": "22000"},
+            ],
+        },
+        "TxKey": {
+            "variable_name": "Password",
+            "instance": "Tx",
+            "characteristics": {"dataType": "string"},
+            "attributes": [{"type": "Actual", "mutability": "WriteOnly", "value": "secret"}],
+        },
+        "Color": {
+            "variable_name": "Color",
+            "characteristics": {"dataType": "string"},
+            "attributes": [{}],
+            "default": "red",
+        },
+    }
+    definition = json.dumps({"name": "EVSE", "evse_id": 1, "properties": properties})
+    await storage.components_store([ComponentRow("EVSE", "", 1, 0, definition)])
+    await storage.values_store(
+        [value(1, "7400.0", "power"), ("evse", "", 1, 0, "Password", "tx", "Actual", "s", "csms")]
+    )
+    other = sqlite3.connect(path)
+    shown = other.execute("SELECT * FROM device_variable ORDER BY variable, attribute").fetchall()
+    other.close()
+    evse = ("EVSE", "", 1, 0)
+    assert shown == [
+        (*evse, "Color", "", "Actual", "ReadWrite", "red", "default", "string", None),
+        (*evse, "Password", "Tx", "Actual", "WriteOnly", "(write only)", "csms", "string", None),
+        (*evse, "Power", "", "Actual", "ReadOnly", "7400.0", "csms", "decimal", "W"),
+        (*evse, "Power", "", "MaxSet", "ReadWrite", "22000", "default", "decimal", "W"),
+    ]

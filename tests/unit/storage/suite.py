@@ -1,0 +1,404 @@
+"""One suite for every `Storage`: what it stores, what it forgets, and what comes back.
+
+An implementation of one's own is proved by a class that says how it is made:
+
+    class TestMyStorage(StorageSuite):
+        def make(self, folder: Path) -> Storage:
+            return MyStorage(folder / "state")
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ocpp_fast.errors import StorageError
+from ocpp_fast.storage import ComponentRow, MonitorRow, OutboxRow, Storage, ValueRow
+from ocpp_fast.storage.base import MAX_ROWS_PER_APPEND
+
+
+def row(row_id: int, lane: str = "tx-1", **changes: object) -> OutboxRow:
+    values: dict[str, object] = {
+        "version": "2.1",
+        "action": "TransactionEvent",
+        "payload": f'{{"seqNo":{row_id},"text":"ä\\u0000"}}'.encode(),
+    }
+    return OutboxRow(row_id, lane, **(values | changes))  # type: ignore[arg-type]
+
+
+def component(name: str, instance: str = "", evse: int = 0, connector: int = 0) -> ComponentRow:
+    return ComponentRow(name, instance, evse, connector, f'{{"name":"{name}","properties":{{}}}}')
+
+
+def value(
+    text: str | None,
+    *,
+    component: str = "TxCtrlr",
+    evse: int = 0,
+    variable: str = "EVConnectionTimeOut",
+    attribute: str = "Actual",
+    source: str = "csms",
+) -> ValueRow:
+    return (component, "", evse, 0, variable, "", attribute, text, source)
+
+
+def monitor(
+    monitor_id: int, *, name: str = "EVSE", evse: int = 1, limit: float = 7.5
+) -> MonitorRow:
+    return MonitorRow(
+        monitor_id=monitor_id,
+        component=name,
+        instance="",
+        evse_id=evse,
+        connector_id=0,
+        variable="Power",
+        variable_instance="",
+        kind="UpperThreshold",
+        value=limit,
+        severity=4,
+        transaction=True,
+        config="Custom",
+        triggered=False,
+    )
+
+
+class _Opened:
+    """A storage that is open, in a folder that is empty at first."""
+
+    def make(self, folder: Path) -> Storage:
+        """The storage that keeps its state in that folder; the same state for the same folder."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    async def storage(self, tmp_path: Path) -> AsyncIterator[Storage]:
+        opened = self.make(tmp_path)
+        await opened.open()
+        yield opened
+        await opened.close()
+
+
+class LifeSuite(_Opened):
+    """Opening and closing."""
+
+    async def test_a_new_storage_is_empty(self, storage: Storage) -> None:
+        assert storage.set_aside is None
+        assert await storage.outbox_load() == []
+        assert await storage.outbox_dead_letters() == []
+        assert await storage.outbox_last_row_id() == 0
+        assert await storage.components_load() == []
+        assert await storage.values_load() == []
+        assert await storage.monitors_load() == []
+
+    async def test_closing_twice_and_opening_again(self, storage: Storage) -> None:
+        await self.fill(storage)
+        await storage.close()
+        await storage.close()
+        await storage.open()
+        await storage.open()
+        await self.check(storage)
+
+    async def test_a_durable_one_is_found_again(self, storage: Storage, tmp_path: Path) -> None:
+        await self.fill(storage)
+        await storage.close()
+        again = self.make(tmp_path)
+        await again.open()
+        try:
+            if storage.durable:
+                await self.check(again)
+                assert again.set_aside is None
+            else:
+                assert await again.outbox_load() == []
+                assert await again.values_load() == []
+        finally:
+            await again.close()
+
+    async def test_what_is_not_durable_does_not_wait(self, storage: Storage) -> None:
+        if storage.durable:
+            return
+        storage.outbox_append([row(1)])
+        storage.components_store([component("EVSE", evse=1)])
+        storage.values_store([value("30")])
+        storage.monitors_store([monitor(1)])
+        await self.check(storage)
+
+    @staticmethod
+    async def fill(storage: Storage) -> None:
+        """Something of everything."""
+        await storage.outbox_append([row(1)])
+        await storage.components_store([component("EVSE", evse=1)])
+        await storage.values_store([value("30")])
+        await storage.monitors_store([monitor(1)])
+
+    @staticmethod
+    async def check(storage: Storage) -> None:
+        """What `fill` has stored is there."""
+        assert await storage.outbox_load() == [row(1)]
+        assert await storage.components_load() == [component("EVSE", evse=1)]
+        assert await storage.values_load() == [value("30")]
+        assert await storage.monitors_load() == [monitor(1)]
+
+
+class OutboxSuite(_Opened):
+    """Messages that must reach the CSMS."""
+
+    async def test_rows_come_back_as_stored_in_the_order_of_their_ids(
+        self, storage: Storage
+    ) -> None:
+        first = row(7, seq_no=3, droppable=True, offline=True, attempts=2)
+        second = row(3, "tx-2", version="2.0.1", action="SecurityEventNotification")
+        await storage.outbox_append([first, second])
+        await storage.outbox_append([row(9)])
+        assert await storage.outbox_load() == [second, first, row(9)]
+        assert await storage.outbox_last_row_id() == 9
+
+    async def test_an_append_is_all_or_nothing(self, storage: Storage) -> None:
+        await storage.outbox_append([row(2)])
+        with pytest.raises(StorageError, match="outbox_append"):
+            await storage.outbox_append([row(1), row(2)])
+        assert await storage.outbox_load() == [row(2)]
+
+    async def test_an_append_takes_a_bounded_number_of_rows(self, storage: Storage) -> None:
+        await storage.outbox_append([])
+        await storage.outbox_append([row(n) for n in range(1, MAX_ROWS_PER_APPEND + 1)])
+        assert len(await storage.outbox_load()) == MAX_ROWS_PER_APPEND
+        with pytest.raises(StorageError, match="outbox_append"):
+            await storage.outbox_append([row(n) for n in range(2_000, 3_001)])
+
+    async def test_removed_rows_are_gone_and_unknown_ids_do_not_matter(
+        self, storage: Storage
+    ) -> None:
+        await storage.outbox_append([row(1), row(2), row(3)])
+        await storage.outbox_remove([1, 3, 99])
+        await storage.outbox_remove([])
+        assert await storage.outbox_load() == [row(2)]
+
+    async def test_attempts_and_the_offline_mark_are_kept(self, storage: Storage) -> None:
+        await storage.outbox_append([row(1), row(2)])
+        await storage.outbox_attempted(1, 4)
+        await storage.outbox_attempted(99, 1)
+        await storage.outbox_mark_offline()
+        assert await storage.outbox_load() == [
+            row(1, attempts=4, offline=True),
+            row(2, offline=True),
+        ]
+
+    async def test_dead_letters_are_kept_with_their_cause_and_can_be_sent_again(
+        self, storage: Storage
+    ) -> None:
+        await storage.outbox_append([row(1), row(2), row(3)])
+        await storage.outbox_bury(2, 3, "InternalError: no")
+        await storage.outbox_bury(99, 1, "unknown")
+        assert await storage.outbox_load() == [row(1), row(3)]
+        (letter,) = await storage.outbox_dead_letters()
+        assert (letter.row.row_id, letter.row.attempts) == (2, 3)
+        assert letter.cause == "InternalError: no"
+
+        assert await storage.outbox_requeue([2, 1, 99]) == [row(2)]
+        assert await storage.outbox_load() == [row(1), row(2), row(3)]
+        assert await storage.outbox_dead_letters() == []
+
+    async def test_the_id_of_a_dead_letter_is_not_used_again(self, storage: Storage) -> None:
+        await storage.outbox_append([row(5)])
+        await storage.outbox_bury(5, 1, "no")
+        assert await storage.outbox_last_row_id() == 5
+        with pytest.raises(StorageError):
+            await storage.outbox_append([row(5)])
+
+
+class ComponentSuite(_Opened):
+    """Components as they were defined last."""
+
+    async def test_components_come_back_as_stored_in_the_order_of_their_keys(
+        self, storage: Storage
+    ) -> None:
+        rows = [
+            component("EVSE", evse=10),
+            component("Connector", evse=2, connector=1),
+            component("EVSE", evse=2),
+            component("connectedEV", evse=1),
+            ComponentRow("Display", "ä", 0, 0, '{"name":"Display","text":"ä\\u0000\\"\\n"}'),
+        ]
+        await storage.components_store(rows)
+        assert await storage.components_load() == [rows[3], rows[1], rows[4], rows[2], rows[0]]
+
+    async def test_a_component_is_the_same_in_whatever_case(self, storage: Storage) -> None:
+        await storage.components_store([component("txctrlr"), component("EVSE", evse=1)])
+        later = ComponentRow("TxCtrlr", "", 0, 0, '{"name":"TxCtrlr","properties":{"a":{}}}')
+        await storage.components_store([later])
+        assert await storage.components_load() == [component("EVSE", evse=1), later]
+
+    async def test_each_part_of_the_key_makes_another_component(self, storage: Storage) -> None:
+        rows = [
+            component("A"),
+            component("A", evse=1),
+            component("A", evse=1, connector=1),
+            component("A", "x"),
+            component("B"),
+        ]
+        await storage.components_store(rows)
+        assert await storage.components_load() == rows
+
+    async def test_of_rows_with_one_key_the_last_one_counts(self, storage: Storage) -> None:
+        first, last = component("A"), ComponentRow("a", "", 0, 0, "{}")
+        await storage.components_store([first, component("B"), last])
+        assert await storage.components_load() == [last, component("B")]
+
+    async def test_any_number_of_components(self, storage: Storage) -> None:
+        rows = [component("EVSE", evse=evse) for evse in range(1, 2_502)]
+        await storage.components_store([])
+        await storage.components_store(rows)
+        await storage.components_store(rows)
+        assert await storage.components_load() == rows
+        await storage.components_remove(row.key for row in rows[1:])
+        assert await storage.components_load() == rows[:1]
+
+    async def test_a_component_stored_again_keeps_its_values_and_monitors(
+        self, storage: Storage
+    ) -> None:
+        await storage.components_store([component("EVSE", evse=1)])
+        await storage.values_store([value("5", component="EVSE", evse=1)])
+        await storage.monitors_store([monitor(3)])
+        await storage.components_store([ComponentRow("EVSE", "", 1, 0, "{}")])
+        assert await storage.values_load() == [value("5", component="EVSE", evse=1)]
+        assert await storage.monitors_load() == [monitor(3)]
+
+    async def test_a_removed_component_takes_its_values_and_monitors_with_it(
+        self, storage: Storage
+    ) -> None:
+        first, second = component("EVSE", evse=1), component("EVSE", evse=2)
+        await storage.components_store([first, second])
+        await storage.values_store(
+            [
+                value("1", component="evse", evse=1),
+                value("2", component="EVSE", evse=2),
+                value("3", component="Lost"),
+            ]
+        )
+        await storage.monitors_store([monitor(1, name="EvsE"), monitor(2, evse=2)])
+        await storage.components_remove([("evse", "", 1, 0), ("Lost", "", 0, 0), ("X", "", 0, 0)])
+        await storage.components_remove([])
+        assert await storage.components_load() == [second]
+        assert sorted(row[7] or "" for row in await storage.values_load()) == ["2", "3"]
+        assert await storage.monitors_load() == [monitor(2, evse=2)]
+
+
+class ValueSuite(_Opened):
+    """Values that were set at run time."""
+
+    async def test_values_come_back_as_stored(self, storage: Storage) -> None:
+        rows = [
+            value("ä\x00\n 'x'", source="the integrator's own"),
+            value(None, variable="Lost"),
+            value("", variable="Empty"),
+            value("x" * 2_500, variable="Long"),
+            ("EVSE", "i", 3, 2, "Power", "j", "MaxSet", "22000.0", "internal"),
+        ]
+        await storage.values_store(rows)
+        assert set(await storage.values_load()) == set(rows)
+
+    async def test_each_part_of_the_key_makes_another_value(self, storage: Storage) -> None:
+        rows = [
+            ("A", "", 0, 0, "V", "", "Actual", "0", "csms"),
+            ("B", "", 0, 0, "V", "", "Actual", "1", "csms"),
+            ("A", "x", 0, 0, "V", "", "Actual", "2", "csms"),
+            ("A", "", 1, 0, "V", "", "Actual", "3", "csms"),
+            ("A", "", 0, 1, "V", "", "Actual", "4", "csms"),
+            ("A", "", 0, 0, "W", "", "Actual", "5", "csms"),
+            ("A", "", 0, 0, "V", "x", "Actual", "6", "csms"),
+            ("A", "", 0, 0, "V", "", "Target", "7", "csms"),
+        ]
+        await storage.values_store(rows)
+        assert set(await storage.values_load()) == set(rows)
+        await storage.values_remove([row[:7] for row in rows[1:]])
+        assert await storage.values_load() == rows[:1]
+
+    async def test_a_value_is_replaced_with_its_source(self, storage: Storage) -> None:
+        await storage.values_store([value("30"), value("1", variable="ChargingTime")])
+        await storage.values_store([value("60", source="internal")])
+        assert set(await storage.values_load()) == {
+            value("60", source="internal"),
+            value("1", variable="ChargingTime"),
+        }
+
+    async def test_a_key_is_the_same_in_whatever_case(self, storage: Storage) -> None:
+        await storage.values_store([("TxCtrlr", "aB", 0, 0, "Variable", "Cd", "Actual", "1", "a")])
+        await storage.values_store([("TXCTRLR", "Ab", 0, 0, "VARIABLE", "cD", "Actual", "2", "b")])
+        ((*key, text, source),) = await storage.values_load()
+        assert ".".join(map(str, key)).lower() == "txctrlr.ab.0.0.variable.cd.actual"
+        assert (text, source) == ("2", "b")
+        await storage.values_remove([("txctrlr", "AB", 0, 0, "variable", "CD", "Actual")])
+        assert await storage.values_load() == []
+
+    async def test_of_rows_with_one_key_the_last_one_counts(self, storage: Storage) -> None:
+        await storage.values_store([value("1"), value("2", variable="Other"), value("3")])
+        assert set(await storage.values_load()) == {value("2", variable="Other"), value("3")}
+
+    async def test_any_number_of_values(self, storage: Storage) -> None:
+        rows = [value(str(evse), component="EVSE", evse=evse) for evse in range(1, 2_502)]
+        await storage.values_store([])
+        await storage.values_store(rows)
+        await storage.values_store(rows)
+        assert sorted(await storage.values_load()) == sorted(rows)
+
+    async def test_a_value_needs_no_component(self, storage: Storage) -> None:
+        await storage.values_store([value("1", component="Nowhere")])
+        assert await storage.values_load() == [value("1", component="Nowhere")]
+
+    async def test_removed_values_are_gone_and_unknown_keys_do_not_matter(
+        self, storage: Storage
+    ) -> None:
+        await storage.values_store([value("1"), value("2", variable="Other")])
+        await storage.values_remove([value("1")[:7], value("1", evse=3)[:7]])
+        await storage.values_remove([])
+        assert await storage.values_load() == [value("2", variable="Other")]
+
+    async def test_verbs_that_are_not_waited_for_happen_in_their_order(
+        self, storage: Storage
+    ) -> None:
+        pending = [storage.values_store([value(str(number))]) for number in range(10)]
+        for each in pending:
+            await each
+        assert await storage.values_load() == [value("9")]
+
+
+class MonitorSuite(_Opened):
+    """Variable monitors."""
+
+    async def test_monitors_come_back_as_stored_in_the_order_of_their_ids(
+        self, storage: Storage
+    ) -> None:
+        odd = MonitorRow(
+            2**31 - 1, "A", "i", 3, 2, "V", "j", "Periodic", 1 / 3, 9, False, "Preconfigured", True
+        )
+        await storage.monitors_store([odd, monitor(7)])
+        # Whoever stores them may give negative ids a meaning of its own.
+        await storage.monitors_store([monitor(-7)])
+        found = await storage.monitors_load()
+        assert found == [monitor(-7), monitor(7), odd]
+        assert [type(part) for part in found[2]] == [type(part) for part in odd]
+
+    async def test_a_monitor_is_replaced_as_a_whole(self, storage: Storage) -> None:
+        await storage.monitors_store([monitor(1), monitor(2)])
+        other = MonitorRow(
+            1, "B", "k", 5, 6, "W", "l", "Delta", -1e300, 0, False, "HardWired", True
+        )
+        await storage.monitors_store([monitor(1, limit=1), other])
+        assert await storage.monitors_load() == [other, monitor(2)]
+
+    async def test_removed_monitors_are_gone_and_unknown_ids_do_not_matter(
+        self, storage: Storage
+    ) -> None:
+        await storage.monitors_store([monitor(1), monitor(2), monitor(3)])
+        await storage.monitors_remove([1, 3, 99])
+        await storage.monitors_remove([])
+        assert await storage.monitors_load() == [monitor(2)]
+
+    async def test_any_number_of_monitors(self, storage: Storage) -> None:
+        rows = [monitor(number) for number in range(1, 2_502)]
+        await storage.monitors_store([])
+        await storage.monitors_store(rows)
+        assert await storage.monitors_load() == rows
+
+
+class StorageSuite(LifeSuite, OutboxSuite, ComponentSuite, ValueSuite, MonitorSuite):
+    """All of it."""
