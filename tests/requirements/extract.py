@@ -7,6 +7,7 @@ committed files.
 """
 
 import csv
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,12 +22,28 @@ COLUMNS: Final = {
     "tc_cs.csv": ("tc_id", "block", "use_cases", "requirements"),
     "tc_profiles.csv": ("tc_id", "certification_profile", "mandatory|conditional|optional"),
     "tc_profiles_21e2.csv": ("tc_id", "certification_profile", "cs", "csms"),
+    "device_model.csv": (
+        "version",
+        "component",
+        "variable",
+        "instance",
+        "required_class",
+        "datatype",
+        "unit",
+        "mutability_part2",
+    ),
     "messages.csv": ("action", "in_201", "in_21", "direction", "block", "response_required"),
 }
 """The tables and the columns that are facts."""
-RENAMED: Final = {"mandatory|conditional|optional": "level"}
+RENAMED: Final = {
+    "mandatory|conditional|optional": "level",
+    "required_class": "required",
+    "mutability_part2": "mutability",
+}
 LETTER_ONLY: Final = frozenset({"block"})
 """Columns of which the first letter is enough."""
+MUTABILITIES: Final = re.compile("ReadOnly|ReadWrite|WriteOnly")
+"""All that counts of what stands in `mutability_part2`."""
 
 
 def main(folder: Path) -> None:
@@ -38,7 +55,15 @@ def main(folder: Path) -> None:
 
 
 def _row(row: dict[str, str], columns: Iterable[str]) -> list[str]:
-    return [row[column][:1] if column in LETTER_ONLY else row[column] for column in columns]
+    return [_fact(column, row[column]) for column in columns]
+
+
+def _fact(column: str, text: str) -> str:
+    if column in LETTER_ONLY:
+        return text[:1]
+    if column == "mutability_part2":
+        return "/".join(MUTABILITIES.findall(text))
+    return text
 
 
 def _write(path: Path, header: list[str], rows: list[list[str]]) -> None:
