@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from ocpp_fast._core import Send as Send
     from ocpp_fast.callbacks import Callbacks as Callbacks
     from ocpp_fast.charge_point import ChargePoint as ChargePoint
-    from ocpp_fast.config import DeviceModel as DeviceModel
     from ocpp_fast.config import EvseConfig as EvseConfig
     from ocpp_fast.config import StationConfig as StationConfig
     from ocpp_fast.config import TxPoint as TxPoint
     from ocpp_fast.config import Variables as Variables
     from ocpp_fast.connection import Connection as Connection
     from ocpp_fast.csms import Csms as Csms
+    from ocpp_fast.device_model import DeviceModel as DeviceModel
     from ocpp_fast.messages import OcppVersion as OcppVersion
     from ocpp_fast.simulator import SimulatedStation as SimulatedStation
     from ocpp_fast.station import Station as Station
@@ -68,7 +68,7 @@ _HOMES = {
     "Connection": "connection",
     "Csms": "csms",
     "Deviation": "_core",
-    "DeviceModel": "config",
+    "DeviceModel": "device_model",
     "EvseConfig": "config",
     "InvalidFrame": "_core",
     "OcppVersion": "messages",

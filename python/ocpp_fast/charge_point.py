@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 from ocpp_fast._core import Codec
 from ocpp_fast.blocks.authorization import Authorization
@@ -22,31 +22,43 @@ from ocpp_fast.blocks.availability import Availability, Heartbeat
 from ocpp_fast.blocks.context import Context, Registration
 from ocpp_fast.blocks.data_transfer import DataTransfer
 from ocpp_fast.blocks.meter_values import MeterValues
-from ocpp_fast.blocks.provisioning import Provisioning, gated
+from ocpp_fast.blocks.monitoring import Monitoring
+from ocpp_fast.blocks.provisioning import (
+    Provisioning,
+    Reports,
+    RequestLimits,
+    Resets,
+    VariableAccess,
+    gated,
+)
 from ocpp_fast.blocks.readings import Readings
 from ocpp_fast.blocks.remote_control import RemoteControl
+from ocpp_fast.blocks.security import DATABASE_CORRUPTED, SecurityEvents
 from ocpp_fast.blocks.transactions import Transactions
 from ocpp_fast.clock import SystemClock
-from ocpp_fast.config import ConfiguredDeviceModel
 from ocpp_fast.connection import Connection, ConnectionSettings
 from ocpp_fast.connectivity import Connectivity
 from ocpp_fast.delivery import Delivery
+from ocpp_fast.device_model.component_files import ComponentFiles
+from ocpp_fast.device_model.facts import StationFacts
+from ocpp_fast.dialling import Dialler
 from ocpp_fast.errors import ConfigurationError
 from ocpp_fast.ids import Ids
 from ocpp_fast.messages.version import OcppVersion
 from ocpp_fast.outbox import RetryPolicy
 from ocpp_fast.router import Role, Router
 from ocpp_fast.storage.memory import MemoryStorage
-from ocpp_fast.transport.handshake import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from datetime import datetime
 
+    from ocpp_fast.blocks.monitoring import EventDetails
     from ocpp_fast.callbacks import Callbacks
     from ocpp_fast.clock import Clock
-    from ocpp_fast.config import DeviceModel, StationConfig
+    from ocpp_fast.config import StationConfig
     from ocpp_fast.connection import ConnectionObserver, FrameLog
+    from ocpp_fast.device_model import DeviceModel
     from ocpp_fast.errors import OcppError
     from ocpp_fast.messages import JsonInput, Message, v21
     from ocpp_fast.storage import OutboxRow, Storage
@@ -78,6 +90,7 @@ class ChargePoint:
         clock: Clock | None = None,
         ids: Ids | None = None,
         device_model: DeviceModel | None = None,
+        component_files: ComponentFiles | None = None,
         opener: Opener | None = None,
         observer: ConnectionObserver | None = None,
         frame_log: FrameLog | None = None,
@@ -86,14 +99,19 @@ class ChargePoint:
         """Builds everything and starts nothing.
 
         Without `storage` the durable state is kept in `config.storage`, or in memory when that is
-        None. `opener` replaces the WebSocket, `device_model` the configured variables.
+        None. `opener` replaces the WebSocket, `device_model` the one that is made of component
+        files; `component_files`, given to many stations, reads them once. Raises
+        `ConfigurationError`, with all that is wrong in them.
         """
         self.config = config
         self.clock: Clock = clock or SystemClock()
         self._ids = ids or Ids()
-        self.device_model = device_model or ConfiguredDeviceModel(config)
         self._storage = storage or _storage(config)
-        self._opener = opener or self._dial_websocket
+        self.device_model = device_model or (component_files or ComponentFiles()).device_model(
+            config, self._storage, clock=self.clock
+        )
+        self._dialler = Dialler(config, self.device_model, self.clock)
+        self._opener = opener or self._dialler.open
         self._observer = observer
         self._frame_log = frame_log
         self._codecs = {version: Codec(version) for version in config.versions}
@@ -120,6 +138,7 @@ class ChargePoint:
             callback_timeout_s=callback_timeout_s,
         )
         self._build_blocks()
+        self.device_model.subscribe(self._on_variables)
         self._connectivity = Connectivity(
             self._dial,
             self.clock,
@@ -131,15 +150,21 @@ class ChargePoint:
 
     def _build_blocks(self) -> None:
         context = self._context
+        self._security_events = SecurityEvents(context)
+        self._facts = StationFacts(self.device_model, self.config)
         self._readings = Readings(context)
-        self._transactions = Transactions(context, self._readings, on_idle=self._on_idle)
-        self._provisioning = Provisioning(
-            context,
-            self.config,
-            self._transactions,
-            on_registration=self._on_registration,
-            flush=self.delivery.drained,
+        self._readings.subscribe(self._facts.metered)
+        self._transactions = Transactions(
+            context, self._readings, on_idle=self._on_idle, on_active=self._on_active
         )
+        self._provisioning = Provisioning(
+            context, self.config, on_registration=self._on_registration
+        )
+        self._resets = Resets(context, self._transactions, flush=self.delivery.drained)
+        self._variable_access = VariableAccess(self.device_model)
+        self._reports = Reports(context, self.device_model)
+        self._limits = RequestLimits(context, self.device_model)
+        self._monitoring = Monitoring(context, self.device_model, self._storage, self._transactions)
         self._authorization = Authorization(context)
         self._availability = Availability(context)
         self._heartbeat = Heartbeat(context, self._provisioning.sync_time)
@@ -198,7 +223,9 @@ class ChargePoint:
     async def _run(self, started: asyncio.Future[None]) -> None:
         try:
             await self._storage.open()
+            await self.device_model.open()
             await self.delivery.restore()
+            await self._monitoring.open()
         except BaseException as error:
             await self._storage.close()
             if not started.cancelled():
@@ -209,24 +236,32 @@ class ChargePoint:
                 self._group = group
                 # Not cancelled at the end: it returns when everything is stored.
                 group.create_task(self._keep_running(self.delivery.write), name="write")
+                group.create_task(self._keep_running(self.device_model.run), name="store values")
                 self.spawn(self._keep_running(self._availability.run), "report states")
+                self.spawn(self._keep_running(self._monitoring.run), "tell events")
                 self.spawn(self._keep_running(self._connectivity.run), "connect")
                 self._meter_values.start()
+                if (path := self._storage.set_aside) is not None:
+                    text = f"kept as {path}"
+                    self.spawn(self._security_events.notify(DATABASE_CORRUPTED, text), "tell")
                 started.set_result(None)
                 await self._stopping.wait()
                 await self._connectivity.close(1000, "the station stops")
                 self._end_tasks()
         finally:
             self._group = None
+            await self.device_model.close()
             await self._storage.close()
 
     def _end_tasks(self) -> None:
         self._heartbeat.stop()
         self._meter_values.stop()
+        self._monitoring.stop()
         self._transactions.stop()
         for task in self._tasks:
             task.cancel()
         self.delivery.finish()
+        self.device_model.finish()
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
         """Runs `work` as a task of the station until `stop`; what it raises is logged. Unless the
@@ -283,30 +318,16 @@ class ChargePoint:
     async def _dial(self) -> Connection:
         return await self._opener(self._make_connection)
 
-    async def _dial_websocket(self, make: MakeListener[Connection]) -> Connection:
-        from ocpp_fast.transport import picows  # only when a real socket is used
-
-        config = self.config
-        ping_s = self.device_model.variables.web_socket_ping_interval_s
-        return await picows.connect(
-            config.url,
-            make,
-            clock=self.clock,
-            subprotocols=[version.subprotocol for version in config.versions],
-            credentials=(
-                None if config.password is None else Credentials(config.identity, config.password)
-            ),
-            settings=picows.WebSocketSettings(
-                ping_interval_s=ping_s or None, ping_timeout_s=min(ping_s, 10.0) or 10.0
-            ),
-        )
-
     def _make_connection(self, transport: Transport) -> Connection:
         version = OcppVersion.from_subprotocol(transport.subprotocol)
         # Before the first frame can arrive, which may be a request.
         self._context.use_version(version)
         blocks = (
             self._provisioning,
+            self._resets,
+            self._variable_access,
+            self._reports,
+            self._monitoring,
             self._authorization,
             self._availability,
             self._transactions,
@@ -321,14 +342,15 @@ class ChargePoint:
             }
             for block in blocks
         ]
-        timeout_s = self.device_model.variables.message_timeout_s
+        variables = self.device_model.variables
+        transport.ping_every(variables.web_socket_ping_interval_s)
         return Connection(
             transport,
-            Router(version, Role.CHARGING_STATION, tables),
+            Router(version, Role.CHARGING_STATION, tables, limits=self._limits.table),
             self._codecs[version],
             clock=self.clock,
             ids=self._ids,
-            settings=ConnectionSettings(call_timeout_s=timeout_s),
+            settings=ConnectionSettings(call_timeout_s=variables.message_timeout_s),
             observer=self._observer,
             frame_log=self._frame_log,
         )
@@ -336,12 +358,14 @@ class ChargePoint:
     async def _on_connected(self, connection: Connection) -> None:
         self._context.connection = connection
         self.delivery.attach(connection)
+        self._facts.connected(password=self._dialler.password is not None)
         self._tell_connection(connected=True)
         if self._context.registration is Registration.ACCEPTED:
             self._availability.on_online()
             self._heartbeat.restart()
         else:
             self._registering = self.spawn(self._provisioning.register(), "register")
+        self._monitoring.on_online_changed()
 
     async def _on_disconnected(self, _connection: Connection) -> None:
         self._context.connection = None
@@ -351,6 +375,7 @@ class ChargePoint:
         self._availability.on_offline()
         self._tell_connection(connected=False)
         self.delivery.detach()
+        self._monitoring.on_online_changed()
 
     def _on_registration(self) -> None:
         accepted = self._context.registration is Registration.ACCEPTED
@@ -361,9 +386,13 @@ class ChargePoint:
             self._heartbeat.restart()
         else:
             self._accepted.clear()
+        self._monitoring.on_online_changed()
 
     def _on_idle(self) -> None:
-        self._provisioning.on_idle()
+        self._resets.on_idle()
+
+    def _on_active(self, evse_id: int, transaction_id: str | None) -> None:
+        self._monitoring.on_transaction(evse_id, transaction_id)
 
     def _tell_connection(self, *, connected: bool) -> None:
         callback = self._context.callbacks.connection_state_changed_callback
@@ -377,20 +406,33 @@ class ChargePoint:
         self._context.last_sent = self.clock.monotonic()
         self._transactions.on_delivered(row, response)
 
+    def _on_variables(self, changed: frozenset[str]) -> None:
+        """What the link itself follows; the blocks see to theirs."""
+        if (connection := self._context.connection) is not None:
+            variables = self.device_model.variables
+            connection.call_timeout_s = variables.message_timeout_s
+            if "web_socket_ping_interval_s" in changed:
+                connection.transport.ping_every(variables.web_socket_ping_interval_s)
+
     def _retry_policy(self) -> RetryPolicy:
         variables = self.device_model.variables
         return RetryPolicy(variables.message_attempts, variables.message_attempt_interval_s)
+
+    def _set_state(self, evse_id: int, connector_id: int, flag: str, *, on: bool) -> None:
+        self._availability.set(evse_id, connector_id, flag, on=on)
+        state = self._availability.status(evse_id, connector_id)
+        self._facts.connector(evse_id, connector_id, state)
 
     # --- what has happened at the station ---------------------------------------------------
 
     def on_session_started(self, evse_id: int, connector_id: int) -> None:
         """An EV was plugged in: the connector is Occupied (G01.FR.03, E02.FR.05)."""
-        self._availability.set(evse_id, connector_id, "Occupied", on=True)
+        self._set_state(evse_id, connector_id, "Occupied", on=True)
         self._transactions.ev_connected(evse_id, connector_id)
 
     def on_session_finished(self, evse_id: int, connector_id: int) -> None:
         """The EV was unplugged: the connector is Available again (G01.FR.04)."""
-        self._availability.set(evse_id, connector_id, "Occupied", on=False)
+        self._set_state(evse_id, connector_id, "Occupied", on=False)
 
     async def on_transaction_started(
         self,
@@ -479,27 +521,51 @@ class ChargePoint:
 
     def on_unavailable(self, evse_id: int, connector_id: int) -> None:
         """The connector cannot be used."""
-        self._availability.set(evse_id, connector_id, "Unavailable", on=True)
+        self._set_state(evse_id, connector_id, "Unavailable", on=True)
 
     def on_enabled(self, evse_id: int, connector_id: int) -> None:
         """The connector can be used again."""
-        self._availability.set(evse_id, connector_id, "Unavailable", on=False)
+        self._set_state(evse_id, connector_id, "Unavailable", on=False)
 
     def on_faulted(self, evse_id: int, connector_id: int) -> None:
         """The connector has an error that makes it unusable."""
-        self._availability.set(evse_id, connector_id, "Faulted", on=True)
+        self._set_state(evse_id, connector_id, "Faulted", on=True)
 
     def on_fault_cleared(self, evse_id: int, connector_id: int) -> None:
         """The error is gone."""
-        self._availability.set(evse_id, connector_id, "Faulted", on=False)
+        self._set_state(evse_id, connector_id, "Faulted", on=False)
 
     def on_reserved(self, evse_id: int, connector_id: int) -> None:
         """The connector is kept for somebody."""
-        self._availability.set(evse_id, connector_id, "Reserved", on=True)
+        self._set_state(evse_id, connector_id, "Reserved", on=True)
 
     def on_reservation_cleared(self, evse_id: int, connector_id: int) -> None:
         """The connector is kept for nobody any more."""
-        self._availability.set(evse_id, connector_id, "Reserved", on=False)
+        self._set_state(evse_id, connector_id, "Reserved", on=False)
+
+    def raise_event(
+        self,
+        component: str,
+        variable: str,
+        actual_value: str | None = None,
+        *,
+        instance: str | None = None,
+        evse_id: int | None = None,
+        connector_id: int | None = None,
+        variable_instance: str | None = None,
+        **details: Unpack[EventDetails],
+    ) -> int:
+        """Something has happened at a component that no monitor watches (HardWiredNotification of
+        N07); returns the eventId, which other events can name as their `cause`.
+
+        Without `actual_value` it is the one of the device model. The CSMS is told unless the level
+        of SetMonitoringLevel excludes the severity (5, Alert, when none is given), at once or, if
+        OfflineQueuingSeverity says so, when the station is online again. Needs the event loop.
+        """
+        return self._monitoring.raise_event(
+            component, variable, actual_value, instance=instance, evse_id=evse_id,
+            connector_id=connector_id, variable_instance=variable_instance, **details,
+        )  # fmt: skip
 
     # --- what the station asks ------------------------------------------------------------
 

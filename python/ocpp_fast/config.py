@@ -3,13 +3,13 @@
 `StationConfig` can be built in Python or read from a JSON or TOML file, in which the keys are the
 field names below. All errors are `ConfigurationError`s, `station.json: /evses/0/connectors: ...`.
 
-`DeviceModel` is the narrow port through which everything else reads variables. For now
-`ConfiguredDeviceModel` answers it from the configuration.
+`DeviceModel` is the narrow port through which most of the blocks read variables;
+`ocpp_fast.device_model.DeviceModel` is behind it.
 """
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
@@ -45,7 +45,11 @@ _STANDARD_MEASURANDS = ("Energy.Active.Import.Register",)
 class Variables:
     """The device-model variables that the blocks use, as one consistent snapshot.
 
-    The comment above each group names the component; times are in seconds.
+    The comment above each group names the component; `device_model.bindings` has the variable of
+    each field. Times are in seconds. All numbers are whole ones, as they are in OCPP.
+
+    In a `StationConfig`, fields that differ from the defaults here take the place of the values in
+    the component files.
     """
 
     # OCPPCommCtrlr
@@ -91,8 +95,12 @@ class Variables:
     def __post_init__(self) -> None:
         for entry in fields(self):
             value = getattr(self, entry.name)
-            if isinstance(value, (int, float)) and value < 0:
+            if not isinstance(value, (int, float)):
+                continue
+            if value < 0:
                 raise ConfigurationError(f"/{entry.name}: must not be negative, is {value}")
+            if value % 1:
+                raise ConfigurationError(f"/{entry.name}: must be a whole number, is {value}")
         if TxPoint.DATA_SIGNED in self.tx_stop_point:
             raise ConfigurationError("/tx_stop_point: DataSigned is no stop point")
 
@@ -102,7 +110,7 @@ VariableListener = Callable[[frozenset[str]], None]
 
 
 class DeviceModel(Protocol):
-    """What the blocks need of the device model."""
+    """What most blocks need of the device model."""
 
     @property
     def connectors(self) -> Mapping[int, int]:
@@ -156,9 +164,14 @@ class StationConfig:
     """For HTTP basic authentication as `identity` (security profiles 1 and 2)."""
     versions: tuple[OcppVersion, ...] = (OcppVersion.V21, OcppVersion.V201)
     """OCPP versions to offer, the preferred one first."""
-    evses: tuple[EvseConfig, ...] = (EvseConfig(),)
-    """EVSE 1, EVSE 2, ..."""
-    variables: Variables = field(default_factory=Variables)
+    component_config: str | None = None
+    """Folder of component files (`standardized/` and `custom/`); without one those that come with
+    the package, for as many EVSEs as `evses` says."""
+    evses: tuple[EvseConfig, ...] | None = None
+    """EVSE 1, EVSE 2, ... None is what the files of `component_config` describe, or else one EVSE
+    with one connector. With both, they must agree."""
+    variables: Variables | None = None
+    """Values in the place of those of the component files, see `Variables`."""
     storage: str | None = None
     """SQLite file of the durable state; without one nothing outlives the process."""
 
@@ -177,8 +190,15 @@ class StationConfig:
                 raise ConfigurationError(f"/{name}: must have at most {limit} characters")
         if not self.versions or len(set(self.versions)) != len(self.versions):
             raise ConfigurationError("/versions: must name at least one version, and none twice")
-        if not 1 <= len(self.evses) <= MAX_EVSES:
+        if self.evses is not None and not 1 <= len(self.evses) <= MAX_EVSES:
             raise ConfigurationError(f"/evses: must have 1 to {MAX_EVSES} entries")
+
+    @property
+    def connectors(self) -> tuple[int, ...] | None:
+        """How many connectors EVSE 1, EVSE 2, ... have; None: that is in the component files."""
+        if self.evses is not None:
+            return tuple(evse.connectors for evse in self.evses)
+        return (1,) if self.component_config is None else None
 
     @property
     def url(self) -> str:
@@ -208,25 +228,3 @@ class StationConfig:
             return read_object(cls, values)
         except ConfigurationError as error:
             raise ConfigurationError(f"{path}: {error}") from None
-
-
-class ConfiguredDeviceModel:
-    """A `DeviceModel` that holds what the configuration says, and changes in memory only."""
-
-    def __init__(self, config: StationConfig) -> None:
-        self.connectors = {number: evse.connectors for number, evse in enumerate(config.evses, 1)}
-        self.variables = config.variables
-        self._listeners: list[VariableListener] = []
-
-    def write(self, **changes: Any) -> None:
-        """See `DeviceModel.write`."""
-        old = self.variables
-        self.variables = replace(old, **changes)
-        changed = frozenset(n for n in changes if getattr(old, n) != getattr(self.variables, n))
-        if changed:
-            for listener in self._listeners:
-                listener(changed)
-
-    def subscribe(self, listener: VariableListener) -> None:
-        """See `DeviceModel.subscribe`."""
-        self._listeners.append(listener)

@@ -162,7 +162,8 @@ class Connection:
             )
         self._codec = codec
         self._clock = clock
-        self._settings = settings
+        self.call_timeout_s = settings.call_timeout_s
+        """See `ConnectionSettings`; may be changed at any time, for calls that come later."""
         self._observer = observer
         self._frame_log = frame_log
         self._exchange: Exchange[_PendingCall] = Exchange(
@@ -249,6 +250,18 @@ class Connection:
             self._exchange.withdraw(pending)
             raise
 
+    async def call_frame(self, message_id: str, action: str, frame: bytes) -> Message:
+        """Like `call`, for a CALL that is a whole frame already, such as a page of a report.
+
+        `message_id` and `action` are those in the frame; nobody compares.
+        """
+        pending = self._submit(message_id, action, frame, None)
+        try:
+            return await pending.future
+        except asyncio.CancelledError:
+            self._exchange.withdraw(pending)
+            raise
+
     def start_raw(self, action: str, payload: bytes, outcome: Outcome) -> None:
         """Like `call_raw` for a program without a task to wait in: `outcome` is told.
 
@@ -308,7 +321,7 @@ class Connection:
         elif type(received) is Call:
             if received.deviations:
                 self._report_deviations(received.action, received.deviations)
-            self._handle(received)
+            self._handle(received, len(frame))
         elif isinstance(received, Send):
             self._on_send(received)
         else:
@@ -337,7 +350,7 @@ class Connection:
         outcome: Outcome | None = None,
     ) -> _PendingCall:
         if timeout_s is None:
-            timeout_s = self._settings.call_timeout_s
+            timeout_s = self.call_timeout_s
         pending = _PendingCall(message_id, action, frame, timeout_s)
         pending.future = self._loop.create_future() if outcome is None else outcome
         now = self._monotonic()

@@ -30,7 +30,7 @@ from ocpp_fast.outbox import Outbox, RetryPolicy, wire_payload
 from ocpp_fast.storage.base import OutboxRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from ocpp_fast.clock import Clock, Timer
     from ocpp_fast.connection import Outcome
@@ -149,6 +149,13 @@ class Delivery:
             return await waiter
         finally:
             self._waiters.pop(row_id, None)
+
+    def note(self, verb: Callable[[], Awaitable[None]]) -> None:
+        """Runs a verb of the storage after what has to be stored first; a failure is logged.
+
+        Nothing happens after `finish` was called.
+        """
+        self._journal.note(verb)
 
     def holds(self, lane: str) -> bool:
         """Whether messages of this lane are still to be delivered (E14.FR.04)."""

@@ -54,10 +54,11 @@ class HandlerRunner:
         self._sends_in_progress = 0
         self._tasks: set[asyncio.Future[Any]] = set()
 
-    def handle(self, call: Call) -> None:
-        """Handles a CALL that the exchange has taken; the answer is sent now or later."""
+    def handle(self, call: Call, size_bytes: int) -> None:
+        """Handles a CALL that the exchange has taken, whose frame had `size_bytes`; the answer is
+        sent now or later."""
         try:
-            handling = self._router.handle(call.action, call.payload)
+            handling = self._router.handle(call.action, call.payload, size_bytes)
             if isinstance(handling, Message):  # the hot path; says the same as `_reply`
                 self._router.check(call.action, handling)
                 frame = self._exchange.answer(call.message_id, handling)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ocpp_fast.errors import ConfigurationError, ErrorCode, RequestRefused
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ocpp_fast.messages import ActionInfo
 
-__all__ = ["After", "Handler", "Handling", "Reply", "Role", "Router"]
+__all__ = ["After", "Handler", "Handling", "Limit", "Reply", "Role", "Router"]
 
 After: TypeAlias = "Callable[[], Awaitable[None]]"
 """What is done once the answer is on its way."""
@@ -56,42 +57,58 @@ limit. Either may raise `RequestRefused` to answer with a CALLERROR of its choic
 exception is logged and answered with InternalError.
 """
 
+Limit: TypeAlias = "Callable[[Any, int], None]"
+"""Looks at a typed request and the length of its frame in bytes before the handler is asked; raises
+`RequestRefused` when either is more than this side takes (B06.FR.16, B06.FR.17 and the like)."""
+
+
+_UNLIMITED: Mapping[str, Limit] = MappingProxyType({})
+
 
 class Router:
     """The handlers of one side of one link, or of many links that share them.
 
-    Raises `ConfigurationError` for an action that the version does not have or that this role
-    never receives, and for an action that stands in two tables.
+    `limits` are those of some of its actions. Raises `ConfigurationError` for an action that the
+    version does not have or that this role never receives, and for an action that stands in two
+    tables.
     """
 
-    __slots__ = ("_actions", "_handlers", "_responses", "role", "version")
+    __slots__ = ("_actions", "_handlers", "_limits", "_responses", "role", "version")
 
     def __init__(
         self,
         version: OcppVersion,
         role: Role,
         tables: Iterable[Mapping[str, Handler]],
+        *,
+        limits: Mapping[str, Limit] = _UNLIMITED,
     ) -> None:
         self.version = version
         self.role = role
         self._actions: Mapping[str, ActionInfo] = actions(version)
         self._handlers: dict[str, Handler] = {}
+        self._limits = limits
         # Filled when an action is first answered: looking a type up may have to make it.
         self._responses: dict[str, type[Message] | None] = {}
         for table in tables:
             for action, handler in table.items():
                 self._add(action, handler)
 
-    def handle(self, action: str, request: Message) -> Handling | Awaitable[Handling]:
+    def handle(
+        self, action: str, request: Message, size_bytes: int = 0
+    ) -> Handling | Awaitable[Handling]:
         """What the handler of `action` gives for `request`, or the awaitable of it.
 
-        Raises whatever the handler raises, and `RequestRefused` when there is none:
-        NotImplemented for an action of no version's, NotSupported for one that this side does
-        not handle (Part 4, section 4.3).
+        `size_bytes` is the length of the frame it came in. Raises whatever the handler raises, and
+        `RequestRefused` when there is none, NotImplemented for an action of no version's,
+        NotSupported for one that this side does not handle (Part 4, section 4.3), or when the
+        action's limit refuses the request.
         """
         handler = self._handlers.get(action)
         if handler is None:
             raise self._refusal(action)
+        if self._limits and (limit := self._limits.get(action)) is not None:
+            limit(request, size_bytes)
         return handler(request)
 
     def check(self, action: str, response: Message | None) -> None:

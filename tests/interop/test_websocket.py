@@ -11,7 +11,6 @@ from interop.websocket_kit import CLOCK, Listener, csms, small
 from ocpp_fast.errors import ConfigurationError, ConnectFailed
 from ocpp_fast.transport import picows
 from ocpp_fast.transport.base import ClosedBy, CloseReason
-from ocpp_fast.transport.picows import WebSocketSettings
 
 CONTINUATION, TEXT, BINARY = WSMsgType.CONTINUATION, WSMsgType.TEXT, WSMsgType.BINARY
 PING, CLOSE = WSMsgType.PING, WSMsgType.CLOSE
@@ -133,9 +132,33 @@ async def test_a_peer_that_answers_no_ping_is_given_up() -> None:
         assert reason == CloseReason(1006, "no answer to a ping", ClosedBy.NETWORK)
 
 
-def test_a_ping_must_be_answered_before_the_next() -> None:
-    with pytest.raises(ConfigurationError):
-        WebSocketSettings(ping_interval_s=5.0, ping_timeout_s=6.0)
+async def test_answered_pings_keep_a_link_open() -> None:
+    async with csms() as server:
+        client = await server.connect(settings=small(ping_interval_s=0.1, ping_timeout_s=5.0))
+        await asyncio.sleep(0.35)
+        assert not client.closed.done()
+
+
+async def test_the_interval_of_pings_changes_on_a_live_link() -> None:
+    async with raw_server(answers_close=False) as server:
+        url = f"ws://127.0.0.1:{server.port}/CS001"
+        silent = await picows.connect(url, Listener, clock=CLOCK, settings=small())
+        server.peer.ws.underlying_transport.pause_reading()
+        silent.transport.ping_every(30.0)
+        silent.transport.ping_every(0.05)
+        reason = await silent.end()
+        assert reason == CloseReason(1006, "no answer to a ping", ClosedBy.NETWORK)
+
+
+async def test_without_pings_a_silent_peer_is_not_noticed() -> None:
+    async with raw_server(answers_close=False) as server:
+        url = f"ws://127.0.0.1:{server.port}/CS001"
+        settings = small(ping_interval_s=0.05, ping_timeout_s=0.05)
+        client = await picows.connect(url, Listener, clock=CLOCK, settings=settings)
+        client.transport.ping_every(0)
+        server.peer.ws.underlying_transport.pause_reading()
+        await asyncio.sleep(0.2)
+        assert not client.closed.done()
 
 
 async def test_a_peer_that_does_not_read_is_cut_off_and_memory_stays_bounded() -> None:

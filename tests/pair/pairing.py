@@ -126,7 +126,8 @@ class RawCsms:
 def station_with_raw_csms(
     clock: VirtualClock, settings: ConnectionSettings | None = None, **parts: Any
 ) -> tuple[Connection, RawCsms, MemoryLink]:
-    router = Router(OcppVersion.V21, Role.CHARGING_STATION, [parts.pop("station", {})])
+    table = parts.pop("station", {})
+    router = parts.pop("router", None) or Router(OcppVersion.V21, Role.CHARGING_STATION, [table])
     link = MemoryLink(
         lambda transport: Connection(
             transport,

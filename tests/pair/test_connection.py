@@ -14,8 +14,10 @@ from ocpp_fast.errors import (
     CallTimedOut,
     ConfigurationError,
     ConnectionLost,
+    ErrorCode,
     QueueFull,
     ReplyInvalid,
+    RequestRefused,
 )
 from ocpp_fast.exchange import FaultKind
 from ocpp_fast.ids import Ids
@@ -96,6 +98,55 @@ async def test_a_stored_payload_is_called_with_its_own_message_id(clock: Virtual
     assert sent == [b'[2,"retry-1","Heartbeat",{}]']
     await pair.station.call_raw("Heartbeat", b"{}")
     assert json.loads(sent[1])[1] != "retry-1"
+
+
+@virtual
+async def test_a_frame_that_is_ready_is_sent_as_it_is(clock: VirtualClock) -> None:
+    frames: list[bytes] = []
+
+    def log(way: Way, frame: bytes) -> None:
+        if way is Way.OUT:
+            frames.append(frame)
+
+    pair = Pair(clock, csms={"Heartbeat": answer_heartbeat}, station_log=log)
+    frame = b'[2, "mine", "Heartbeat", { }]'
+    assert await pair.station.call_frame("mine", "Heartbeat", frame) == HEARTBEAT_RESPONSE
+    assert frames == [frame]
+
+
+@virtual
+async def test_a_ready_frame_waits_its_turn_and_can_be_withdrawn(clock: VirtualClock) -> None:
+    pair = Pair(clock, csms={"Heartbeat": answer_heartbeat})
+    first = pair.task(pair.station.call(HEARTBEAT))
+    second = pair.task(pair.station.call_frame("b", "Heartbeat", b'[2,"b","Heartbeat",{}]'))
+    third = pair.task(pair.station.call_frame("c", "Heartbeat", b'[2,"c","Heartbeat",{}]'))
+    await clock.sleep(0)
+    second.cancel()
+    assert await first == await third == HEARTBEAT_RESPONSE
+    assert second.cancelled()
+
+
+@virtual
+async def test_a_handler_is_not_asked_when_the_frame_is_too_long(clock: VirtualClock) -> None:
+    """The router's limit gets the length of the frame as it came."""
+    lengths: list[int] = []
+
+    def limit(_: object, size_bytes: int) -> None:
+        lengths.append(size_bytes)
+        raise RequestRefused(ErrorCode.FORMAT_VIOLATION, "too long")
+
+    router = Router(
+        OcppVersion.V21,
+        Role.CHARGING_STATION,
+        [{"Reset": lambda request: RESET_RESPONSE}],
+        limits={"Reset": limit},
+    )
+    _, csms, _ = station_with_raw_csms(clock, router=router)
+    frame = b'[2,"1","Reset",{"type":"Immediate"}]'
+    csms.transport.send(frame)
+    await clock.sleep(1)
+    assert lengths == [len(frame)]
+    assert json.loads(csms.received[0])[:3] == [4, "1", "FormatViolation"]
 
 
 @virtual

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from ocpp_fast.config import (
-    ConfiguredDeviceModel,
     EvseConfig,
     StationConfig,
     TxPoint,
@@ -133,36 +132,6 @@ def test_a_toml_mistake_is_told_too(tmp_path: Path) -> None:
     path.write_text("identity = \n")
     with pytest.raises(ConfigurationError, match=r"station\.toml: .*line 1"):
         StationConfig.load(path)
-
-
-def model() -> ConfiguredDeviceModel:
-    return ConfiguredDeviceModel(
-        StationConfig(
-            identity="a", csms_url="ws://h", evses=(EvseConfig(connectors=2), EvseConfig())
-        )
-    )
-
-
-def test_evses_count_from_1() -> None:
-    assert model().connectors == {1: 2, 2: 1}
-
-
-def test_a_change_is_told_to_those_who_listen() -> None:
-    device_model = model()
-    told: list[frozenset[str]] = []
-    device_model.subscribe(told.append)
-    device_model.write(heartbeat_interval_s=10.0, auth_enabled=True)
-    device_model.write(heartbeat_interval_s=10.0)
-    assert told == [{"heartbeat_interval_s"}]
-    assert device_model.variables.heartbeat_interval_s == 10.0
-
-
-def test_a_change_that_is_out_of_range_changes_nothing() -> None:
-    device_model = model()
-    before = device_model.variables
-    with pytest.raises(ConfigurationError):
-        device_model.write(message_attempts=-1, auth_enabled=False)
-    assert device_model.variables is before
 
 
 def test_the_defaults_are_a_station_that_charges() -> None:

@@ -34,8 +34,10 @@ LAYERS = (
     ("transport",),
     ("connection", "handling"),
     ("_reader", "callbacks", "config"),
+    ("device_model",),
+    ("device_model",),
     ("journal",),
-    ("connectivity", "delivery"),
+    ("connectivity", "delivery", "dialling"),
     ("blocks",),
     ("charge_point",),
     ("station",),
@@ -60,7 +62,7 @@ IO = {
 }
 
 # What every block may share; beside these, blocks never import one another.
-BLOCK_PORTS = {"context", "readings", "timing"}
+BLOCK_PORTS = {"context", "readings", "reporting", "timing"}
 
 
 def sources(folder: Path) -> list[Path]:

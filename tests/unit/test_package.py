@@ -118,6 +118,14 @@ def test_wheel_content(wheel: Path) -> None:
         for pattern in ("*.py", "*.pyi", "*.sql", "py.typed")
         for path in PACKAGE.rglob(pattern)
     }
+    # Behind a link, which `rglob` does not follow.
+    wanted |= {
+        str(Path("ocpp_fast", path.relative_to(PACKAGE)))
+        for folder in ("component_config/standardized", "component_config/custom", "templates")
+        for path in (PACKAGE / "component_files" / folder).glob("*.json")
+    }
+    assert "ocpp_fast/component_files/component_config/standardized/TxCtrlr.json" in wanted
+    assert "ocpp_fast/component_files/templates/EVSE.json" in wanted
     assert {"ocpp_fast/_core.pyi", "ocpp_fast/messages/v21.pyi", "ocpp_fast/py.typed"} < wanted
     assert any(name.endswith(".sql") for name in wanted)
     (extension,) = found - wanted
@@ -135,6 +143,9 @@ def test_the_wheel_works_without_the_checkout(wheel: Path, tmp_path: Path) -> No
         f"assert ocpp_fast.__file__.startswith({str(tmp_path)!r}), ocpp_fast.__file__\n"
         "assert ocpp_fast._core.build_profile == 'release'\n"
         "from ocpp_fast.messages import v21\n"
-        "v21.HeartbeatRequest()"
+        "v21.HeartbeatRequest()\n"
+        "from ocpp_fast.device_model import files\n"
+        "assert files.load(files.packaged_files(), [1, 2]).connectors() == {1: 1, 2: 2}\n"
+        "assert files.load(files.sample_files()).connectors() == {1: 1, 2: 1}"
     )
     loaded_by(code)

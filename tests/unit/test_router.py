@@ -119,3 +119,31 @@ def test_a_station_has_no_handler_unless_a_block_brings_one() -> None:
     error = refusal(station(), "Reset", v21.ResetRequest(type=v21.ResetEnumType.IMMEDIATE))
     assert error.code is ErrorCode.NOT_SUPPORTED
     assert error.description == "Reset is not supported"
+
+
+def test_a_limit_sees_the_request_and_the_length_of_its_frame() -> None:
+    seen: list[tuple[object, int]] = []
+
+    def limit(request: v21.HeartbeatRequest, size_bytes: int) -> None:
+        seen.append((request, size_bytes))
+        if size_bytes > 100:
+            raise RequestRefused(ErrorCode.FORMAT_VIOLATION, "too long")
+
+    router = Router(
+        OcppVersion.V21, Role.CSMS, [{"Heartbeat": heartbeat}], limits={"Heartbeat": limit}
+    )
+    request = v21.HeartbeatRequest()
+    assert router.handle("Heartbeat", request, 100) is ANSWER
+    with pytest.raises(RequestRefused, match="too long"):
+        router.handle("Heartbeat", request, 101)
+    assert seen == [(request, 100), (request, 101)]
+
+
+def test_a_limit_of_an_action_that_nobody_handles_is_not_asked() -> None:
+    def limit(request: object, size_bytes: int) -> None:
+        raise AssertionError(request, size_bytes)
+
+    router = Router(OcppVersion.V21, Role.CSMS, [], limits={"Heartbeat": limit})
+    with pytest.raises(RequestRefused) as caught:
+        router.handle("Heartbeat", v21.HeartbeatRequest(), 1)
+    assert caught.value.code is ErrorCode.NOT_SUPPORTED

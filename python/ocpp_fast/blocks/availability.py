@@ -61,7 +61,6 @@ class Availability:
         self._reported: dict[Key, str] = {}
         self._changed = asyncio.Event()
         self._offline_since: float | None = None
-        self._event_id = 0
         self._by_status = False
         """Whether the CSMS has no use for NotifyEvent in 2.1."""
 
@@ -171,10 +170,9 @@ class Availability:
         now = self._context.clock.now()
         events: list[v21.EventDataType] = []
         for evse_id, connector_id in keys:
-            self._event_id += 1
             events.append(
                 m.EventDataType(
-                    event_id=self._event_id,
+                    event_id=self._context.next_event_id(),
                     timestamp=self._since.get((evse_id, connector_id)) or now,
                     trigger=m.EventTriggerEnumType.DELTA,
                     actual_value=self.status(evse_id, connector_id),

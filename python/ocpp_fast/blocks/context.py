@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from enum import StrEnum
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 
 from ocpp_fast._core import decode_payload, encode_payload
 from ocpp_fast.errors import CallerError, ConnectionLost, PeerError
+from ocpp_fast.messages.version import OcppVersion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from ocpp_fast.connection import Connection
     from ocpp_fast.delivery import Delivery
     from ocpp_fast.ids import Ids
-    from ocpp_fast.messages import Message, OcppVersion, v21
+    from ocpp_fast.messages import Message, v21
     from ocpp_fast.router import After
 
 __all__ = [
@@ -34,6 +36,9 @@ __all__ = [
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _M = TypeVar("_M", bound="Message")
+
+# Characters of StatusInfoType.additionalInfo.
+_INFO_LENGTHS = {OcppVersion.V201: 512, OcppVersion.V21: 1024}
 
 NO_LINK = ConnectionLost(1006, "there is no connection")
 
@@ -125,6 +130,8 @@ class Context:
         self.connection: Connection | None = None
         self.last_sent = 0.0
         """When the last CALL was answered, monotonic (G02.FR.05)."""
+        self.next_event_id: Callable[[], int] = count().__next__
+        """Numbers the events of all NotifyEvent messages."""
         self._module: ModuleType = version.module
         self.version = version
 
@@ -161,19 +168,32 @@ class Context:
         CSMS has asked for (B02.FR.02); else raises `NotAccepted`. Raises `ConnectionLost` without
         a link, and `PeerError` when the CSMS refuses or keeps silent.
         """
-        connection = self.connection
-        if connection is None:
-            raise NO_LINK
         action = type(request).__name__.removesuffix("Request")
-        if not (self.registration is Registration.ACCEPTED or action == "BootNotification"):
-            allowed = triggered and self.registration is Registration.PENDING
-            if not allowed:
-                raise NotAccepted(action, self.registration)
+        connection = self._connection_for(action, triggered=triggered)
         response = await connection.call(request)
         self.last_sent = self.clock.monotonic()
         if not isinstance(response, expected):
             raise TypeError(f"{action} was answered with {type(response).__name__}")
         return response
+
+    async def call_frame(
+        self, message_id: str, action: str, frame: bytes, *, triggered: bool = False
+    ) -> Message:
+        """Like `call` for a CALL that is a whole frame already, see `Connection.call_frame`."""
+        connection = self._connection_for(action, triggered=triggered)
+        response = await connection.call_frame(message_id, action, frame)
+        self.last_sent = self.clock.monotonic()
+        return response
+
+    def _connection_for(self, action: str, *, triggered: bool) -> Connection:
+        connection = self.connection
+        if connection is None:
+            raise NO_LINK
+        if not (self.registration is Registration.ACCEPTED or action == "BootNotification"):
+            allowed = triggered and self.registration is Registration.PENDING
+            if not allowed:
+                raise NotAccepted(action, self.registration)
+        return connection
 
     async def attempt(self, request: Message, expected: type[_M]) -> _M | None:
         """Like `call` for a message that is only worth sending now: None when it failed."""
@@ -182,6 +202,18 @@ class Context:
         except (CallerError, ConnectionLost, PeerError) as error:
             _log.info("%s was not delivered: %s", type(request).__name__, error)
             return None
+
+    def status_info(
+        self, reason_code: str | None, additional_info: str | None = None
+    ) -> v21.StatusInfoType | None:
+        """Why a request was not accepted: a reason code of the appendix, and a text that is cut to
+        what the version in use allows. None without a reason code."""
+        if reason_code is None:
+            return None
+        limit = _INFO_LENGTHS[self.version]
+        return self.messages.StatusInfoType(
+            reason_code=reason_code, additional_info=additional_info and additional_info[:limit]
+        )
 
     def convert(self, value: _M) -> _M:
         """The same datatype in the version in use, for a value that may be of the other one.

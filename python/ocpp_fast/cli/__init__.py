@@ -1,7 +1,8 @@
 """The command `ocpp-fast`.
 
-Exit codes: 0 done; 1 the run did not end as it should; 2 wrong usage; 3 the outside world is in
-the way (no connection, port taken, bad file, missing package); 130 interrupted.
+Exit codes: 0 done; 1 the run did not end as it should, or what was checked has problems; 2 wrong
+usage; 3 the outside world is in the way (no connection, port taken, bad file, missing package);
+130 interrupted.
 """
 
 import sys

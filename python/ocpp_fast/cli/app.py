@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ocpp_fast import __version__
+from ocpp_fast.cli.config import config
 from ocpp_fast.cli.screen import Screen, describe
 from ocpp_fast.cli.session import (
     SPEED,
@@ -49,9 +50,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="OCPP 2.0.1 and 2.1: a charging station, a CSMS, and a demonstration of both.",
-    epilog="Exit codes: 0 done, 1 the run did not end as it should, 2 wrong usage,"
-    " 3 no connection or port taken, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 the run did not end as it should or problems were found,"
+    " 2 wrong usage, 3 no connection or port taken, 130 interrupted.",
 )
+app.add_typer(config, name="config")
 
 
 def run() -> None:

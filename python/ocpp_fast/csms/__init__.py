@@ -7,7 +7,20 @@ For demonstrations, tests and as the start of one's own: each answer can be repl
 each request can be sent, and what stations have told is kept in `Csms.stations`.
 """
 
+from ocpp_fast.csms.addresses import VariableAddress
 from ocpp_fast.csms.csms import Csms, CsmsHandler, CsmsObserver
 from ocpp_fast.csms.ledger import SeqNos, StationRecord, TransactionRecord
+from ocpp_fast.csms.model import StationModel
+from ocpp_fast.csms.reports import Report
 
-__all__ = ["Csms", "CsmsHandler", "CsmsObserver", "SeqNos", "StationRecord", "TransactionRecord"]
+__all__ = [
+    "Csms",
+    "CsmsHandler",
+    "CsmsObserver",
+    "Report",
+    "SeqNos",
+    "StationModel",
+    "StationRecord",
+    "TransactionRecord",
+    "VariableAddress",
+]

@@ -11,6 +11,7 @@ from ocpp_fast.clock import SystemClock
 from ocpp_fast.connection import Connection, ConnectionSettings
 from ocpp_fast.csms.answers import default_answers
 from ocpp_fast.csms.ledger import StationRecord
+from ocpp_fast.csms.model import StationModel
 from ocpp_fast.errors import ConfigurationError, ConnectionLost, ErrorCode, RequestRefused
 from ocpp_fast.ids import Ids
 from ocpp_fast.messages import Message, OcppVersion
@@ -182,6 +183,18 @@ class Csms:
         if not isinstance(response, expected):
             raise TypeError(f"the response is {type(response).__name__}")
         return response
+
+    def model(self, identity: str) -> StationModel:
+        """The device model of a station: reads, sets and reports variables by their short names.
+
+            await csms.model("CS001").set({"OCPPCommCtrlr.HeartbeatInterval": "60"})
+
+        Raises `ConnectionLost` for a station that has never connected.
+        """
+        station = self.stations.get(identity)
+        if station is None:
+            raise ConnectionLost(1006, f"station {identity} is not connected")
+        return StationModel(self, station, self._clock)
 
     # --- links ----------------------------------------------------------------------------
 

@@ -1,19 +1,26 @@
-"""What the CSMS has learned: stations, their connectors, their transactions. No I/O."""
+"""What the CSMS has learned: stations, their connectors, transactions, events. No I/O."""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
+    from ocpp_fast.csms.reports import ReportParts
     from ocpp_fast.messages import OcppVersion, v21
 
 __all__ = ["SeqNos", "StationRecord", "TransactionRecord"]
 
 MAX_TRANSACTIONS: Final = 1_000
 """Transactions kept for each station; beyond it the oldest that has ended goes first."""
+
+MAX_EVENTS: Final = 1_000
+"""Events kept for each station; the oldest go first."""
 
 _ENERGY: Final = "Energy.Active.Import.Register"
 
@@ -145,6 +152,13 @@ class StationRecord:
     """(EVSE, connector): the last known ConnectorStatusEnumType."""
     transactions: dict[str, TransactionRecord] = field(default_factory=dict[str, TransactionRecord])
     """By transactionId, the oldest first."""
+    events: deque[v21.EventDataType] = field(default_factory=lambda: deque[Any](maxlen=MAX_EVENTS))
+    """What NotifyEvent told, the newest last (N07, N08)."""
+    reports: dict[tuple[str, int], ReportParts] = field(
+        default_factory=dict[tuple[str, int], "ReportParts"]
+    )
+    """Reports that somebody waits for, by the action of their parts and their requestId."""
+    next_request_id: Callable[[], int] = field(default_factory=lambda: count(1).__next__)
 
     def note(self, request: object) -> None:
         """Takes from a request what it says about the station."""
@@ -155,6 +169,12 @@ class StationRecord:
                 self._note_status(request)  # pyright: ignore[reportArgumentType]
             case "NotifyEventRequest":
                 self._note_events(request)  # pyright: ignore[reportArgumentType]
+            case "NotifyReportRequest":
+                part: Any = request
+                self._note_part("NotifyReport", part, part.report_data)
+            case "NotifyMonitoringReportRequest":
+                part = request
+                self._note_part("NotifyMonitoringReport", part, part.monitor)
             case "BootNotificationRequest":
                 self.boot = request  # pyright: ignore[reportAttributeAccessIssue]
             case _:
@@ -173,10 +193,16 @@ class StationRecord:
 
     def _note_events(self, request: v21.NotifyEventRequest) -> None:
         for event in request.event_data:
+            self.events.append(event)
             evse = event.component.evse
             state = event.variable.name == "AvailabilityState"
             if state and event.component.name == "Connector" and evse and evse.connector_id:
                 self.connectors[evse.id, evse.connector_id] = event.actual_value
+
+    def _note_part(self, action: str, part: Any, items: Any) -> None:
+        report = self.reports.get((action, part.request_id))
+        if report is not None:
+            report.add(part.seq_no, items or (), more=part.tbc is True)
 
     def _limit(self) -> None:
         if len(self.transactions) > MAX_TRANSACTIONS:

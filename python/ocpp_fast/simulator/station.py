@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ocpp_fast.clock import SystemClock
+from ocpp_fast.device_model.component_files import ComponentFiles
 from ocpp_fast.simulator.car import Car
 from ocpp_fast.simulator.evse import SimulatedEvse
 from ocpp_fast.station.station import Station
@@ -26,7 +27,7 @@ class SimulatedStation(Station):
             await station.swipe("04A1B2C3")
 
     Takes what `Station` takes, except the hardware; `speed` is how many times faster than the
-    clock its cars and meters live.
+    clock its cars and meters live. Many stations with the same `component_files` read them once.
     """
 
     def __init__(
@@ -35,13 +36,15 @@ class SimulatedStation(Station):
         *,
         clock: Clock | None = None,
         speed: float = 1.0,
+        component_files: ComponentFiles | None = None,
         **options: Any,
     ) -> None:
         clock = clock or SystemClock()
+        files = component_files or ComponentFiles()
         self.hardware = {
-            number: SimulatedEvse(clock, speed=speed) for number in range(1, len(config.evses) + 1)
+            evse_id: SimulatedEvse(clock, speed=speed) for evse_id in files.connectors(config)
         }
-        super().__init__(config, self.hardware, clock=clock, **options)
+        super().__init__(config, self.hardware, clock=clock, component_files=files, **options)
         for evse_id, each in self.hardware.items():
             each.attach(self, self.evse(evse_id))
 

@@ -12,6 +12,7 @@ from ocpp_fast.blocks.context import Registration
 from ocpp_fast.callbacks import Callbacks
 from ocpp_fast.charge_point import ChargePoint
 from ocpp_fast.config import TxPoint
+from ocpp_fast.device_model import Refusal
 from ocpp_fast.errors import ConfigurationError
 from ocpp_fast.ids import Ids
 from ocpp_fast.station.evse import EvseController
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ocpp_fast.clock import Clock
     from ocpp_fast.config import StationConfig
     from ocpp_fast.connection import FrameLog
+    from ocpp_fast.device_model import Write
+    from ocpp_fast.device_model.component_files import ComponentFiles
     from ocpp_fast.messages import v21
     from ocpp_fast.station.hardware import EvseHardware
     from ocpp_fast.storage import Storage
@@ -87,6 +90,7 @@ class Station:
         storage: Storage | None = None,
         clock: Clock | None = None,
         ids: Ids | None = None,
+        component_files: ComponentFiles | None = None,
         opener: Opener | None = None,
         frame_log: FrameLog | None = None,
         sample_interval_s: float = 1.0,
@@ -94,14 +98,11 @@ class Station:
     ) -> None:
         """`adapt` gets the station's own callbacks and returns those to use, for example by
         `dataclasses.replace(callbacks, data_transfer_callback=...)`. `sample_interval_s` is how
-        often the meters are read. `on_change` is told each new state of an EVSE.
+        often the meters are read. `on_change` is told each new state of an EVSE. The others are
+        those of `ChargePoint`.
 
         Raises `ConfigurationError` when the hardware does not fit the configured EVSEs.
         """
-        if sorted(hardware) != list(range(1, len(config.evses) + 1)):
-            raise ConfigurationError(f"hardware for EVSEs 1 to {len(config.evses)} is needed")
-        if TxPoint.DATA_SIGNED in config.variables.tx_start_point:
-            raise ConfigurationError("tx_start_point: DataSigned needs a meter that signs")
         ids = ids or Ids()
         own = Callbacks(
             is_reset_allowed_callback=self._refuse_reset,
@@ -116,9 +117,11 @@ class Station:
             storage=storage,
             clock=clock,
             ids=ids,
+            component_files=component_files,
             opener=opener,
             frame_log=frame_log,
         )
+        self._check(hardware)
         self._clock = self.charge_point.clock
         self._sample_interval_s = sample_interval_s
         self._on_change = on_change
@@ -136,6 +139,15 @@ class Station:
         }
         # Accepted tokens that wait for a cable: no more than there are EVSEs.
         self._waiting: deque[_Waiting] = deque(maxlen=len(self._evses))
+
+    def _check(self, hardware: Mapping[int, EvseHardware]) -> None:
+        model = self.charge_point.device_model
+        if sorted(hardware) != list(model.connectors):
+            raise ConfigurationError(f"hardware for EVSEs 1 to {len(model.connectors)} is needed")
+        if TxPoint.DATA_SIGNED in model.variables.tx_start_point:
+            raise ConfigurationError("tx_start_point: DataSigned needs a meter that signs")
+        if model.cache.find("TxCtrlr", None, None, None, "TxStartPoint", None) >= 0:
+            model.guard("TxCtrlr", "TxStartPoint", _judge_start_point)
 
     async def start(self, boot_reason: str = "PowerUp") -> None:
         """Starts the charge point, see `ChargePoint.start`, and reads the meters from now on."""
@@ -321,6 +333,13 @@ _IN_FORCE = frozenset(
         EvseState.SUSPENDED_EVSE,
     }
 )
+
+
+def _judge_start_point(write: Write) -> Refusal | None:
+    """No meter that signs is supported yet."""
+    if TxPoint.DATA_SIGNED in write.value:
+        return Refusal("InvalidValue", "DataSigned needs a meter that signs")
+    return None
 
 
 def _same(one: v21.IdTokenType | None, other: v21.IdTokenType) -> bool:

@@ -74,6 +74,11 @@ class Transport(Protocol):
         """
         ...
 
+    def ping_every(self, interval_s: float) -> None:
+        """Pings the peer so often from now on; never with 0. A link on which a ping stays
+        unanswered is cut (`ClosedBy.NETWORK`)."""
+        ...
+
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Starts the closing handshake; `on_closed` follows within a bound, whatever the peer
         does. Nothing can be sent any more. Only the first call counts."""

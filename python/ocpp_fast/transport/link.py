@@ -6,9 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
-from ocpp_fast.errors import ConfigurationError
 from ocpp_fast.transport.base import ClosedBy, CloseReason, TransportListener
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ _picows_log = logging.LoggerAdapter(logging.getLogger("ocpp_fast.picows"), {})
 _TEXT = WSMsgType.TEXT
 _CONTINUATION = WSMsgType.CONTINUATION
 _CLOSE = WSMsgType.CLOSE
+_PONG = WSMsgType.PONG
 _DATA = (_TEXT, WSMsgType.BINARY, _CONTINUATION)
 
 _NORMAL: Final = 1000
@@ -46,9 +46,10 @@ class WebSocketSettings:
     close_timeout_s: float = 5.0
     """How long the peer may take to answer a close frame; then the connection is cut."""
     ping_interval_s: float | None = None
-    """After how long a silence of the peer it is pinged; None for never."""
+    """How often the peer is pinged at first, see `Transport.ping_every`; None for never."""
     ping_timeout_s: float = 10.0
-    """How long a ping may stay unanswered, at most `ping_interval_s`; then the link is cut."""
+    """How long a ping may stay unanswered, or as long as the interval is if that is shorter; then
+    the link is cut."""
     max_message_bytes: int = 1_048_576
     """Longest message, whole or in fragments; a longer one ends the link with 1009.
 
@@ -59,13 +60,10 @@ class WebSocketSettings:
     read_buffer_bytes: int = 16_384
     """First size of the read buffer that every link holds. It grows with longer frames."""
 
-    def __post_init__(self) -> None:
-        if self.ping_interval_s is not None and self.ping_timeout_s > self.ping_interval_s:
-            raise ConfigurationError("ping_timeout_s must not be longer than ping_interval_s")
-
     def for_picows(self) -> dict[str, Any]:
-        """The arguments that picows takes for both sides of a link."""
-        options: dict[str, Any] = {
+        """The arguments that picows takes for both sides of a link. Its own pings are not used: it
+        fixes their interval when a link opens, and takes a task for each link."""
+        return {
             # A fault of ours in a callback is logged; it must not take the link down.
             "disconnect_on_exception": False,
             "websocket_handshake_timeout": self.open_timeout_s,
@@ -73,11 +71,6 @@ class WebSocketSettings:
             "max_frame_size": self.max_message_bytes,
             "read_buffer_init_size": self.read_buffer_bytes,
         }
-        if self.ping_interval_s is not None:
-            options["enable_auto_ping"] = True
-            options["auto_ping_idle_timeout"] = self.ping_interval_s
-            options["auto_ping_reply_timeout"] = self.ping_timeout_s
-        return options
 
 
 class PicowsTransport(WSListener):
@@ -105,6 +98,11 @@ class PicowsTransport(WSListener):
         self._max_message_bytes = settings.max_message_bytes
         self._close_timeout_s = settings.close_timeout_s
         self._max_unsent_bytes = settings.max_unsent_bytes
+        self._ping_interval_s = settings.ping_interval_s or 0.0
+        self._ping_timeout_s = settings.ping_timeout_s
+        self._ping_timer: Timer | None = None
+        self._pong_timer: Timer | None = None
+        """Runs while a ping is unanswered."""
         self._ended = ended
         self._ws: WSTransport
         self._parts: bytearray | None = None
@@ -114,6 +112,7 @@ class PicowsTransport(WSListener):
         """Why the link ends, from the moment that is decided."""
         self._close_timer: Timer | None = None
         self._paused = False
+        self._open = False
 
     # Transport
 
@@ -128,10 +127,18 @@ class PicowsTransport(WSListener):
         if self._reason is None:
             self._close(CloseReason(code, reason, ClosedBy.LOCAL))
 
+    def ping_every(self, interval_s: float) -> None:
+        """See `Transport.ping_every`."""
+        self._ping_interval_s = interval_s
+        self._stop_pings()
+        if interval_s > 0 and self._open and self._reason is None:
+            self._ping_timer = self._clock.call_later(interval_s, self._ping)
+
     # picows' callbacks
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._ws = transport
+        self._open = True
         self.peer = _address(transport)
         try:
             self.listener = self._make_listener(self)
@@ -141,6 +148,8 @@ class PicowsTransport(WSListener):
             self.listener = Nobody()
             self._close(CloseReason(_INTERNAL_ERROR, "", ClosedBy.LOCAL))
         self._on_frame = self.listener.on_frame
+        if self._ping_timer is None:  # Unless the listener has said how often.
+            self.ping_every(self._ping_interval_s)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002
         kind = frame.msg_type
@@ -154,8 +163,13 @@ class PicowsTransport(WSListener):
             self._on_close_frame(frame)
         elif kind in _DATA:
             self._on_rare_frame(kind, frame)
+        elif kind is _PONG and self._pong_timer is not None:
+            self._pong_timer.cancel()
+            self._pong_timer = None
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._open = False
+        self._stop_pings()
         if self._close_timer is not None:
             self._close_timer.cancel()
         self._parts = None
@@ -172,6 +186,25 @@ class PicowsTransport(WSListener):
         self._paused = False
 
     # Decisions
+
+    def _ping(self) -> None:
+        if self._pong_timer is None:  # One at a time.
+            timeout_s = min(self._ping_timeout_s, self._ping_interval_s)
+            self._pong_timer = self._clock.call_later(timeout_s, self._on_silence)
+            self._ws.send_ping()
+        self._ping_timer = self._clock.call_later(self._ping_interval_s, self._ping)
+
+    def _on_silence(self) -> None:
+        self._pong_timer = None
+        if self._reason is None:
+            self._reason = CloseReason(_ABNORMAL, "no answer to a ping", ClosedBy.NETWORK)
+            self._cut()
+
+    def _stop_pings(self) -> None:
+        for timer in (self._ping_timer, self._pong_timer):
+            if timer is not None:
+                timer.cancel()
+        self._ping_timer = self._pong_timer = None
 
     def _on_close_frame(self, frame: WSFrame) -> None:
         if self._reason is None:
@@ -217,6 +250,7 @@ class PicowsTransport(WSListener):
     def _close(self, reason: CloseReason) -> None:
         """Sends a close frame, ours or the answer to the peer's."""
         self._reason = reason
+        self._stop_pings()
         code = _NORMAL if reason.code == _NO_STATUS else reason.code
         # The stub asks for an enumeration without the codes from 3000 on; picows takes any.
         self._ws.send_close(code, _close_text(reason.text))  # pyright: ignore[reportArgumentType]
@@ -250,8 +284,6 @@ def _unasked_end(ws: WSTransport) -> CloseReason:
     sent = ws.close_handshake.sent if ws.close_handshake else None
     if sent is None:
         return CloseReason(_ABNORMAL, "the connection broke", ClosedBy.NETWORK)
-    if sent.code is WSCloseCode.GOING_AWAY:  # picows gives it for one reason only
-        return CloseReason(_ABNORMAL, "no answer to a ping", ClosedBy.NETWORK)
     return CloseReason(sent.code.value, sent.reason, ClosedBy.VIOLATION)
 
 

@@ -64,6 +64,9 @@ class MemoryTransport:
         self._last_arrival = 0.0
         self._closing: CloseReason | None = None
         self._close_timer: Timer | None = None
+        self.ping_interval_s = 0.0
+        """What was asked for; no ping travels, since nothing here dies silently unless it is told
+        to (`MemoryLink.freeze`)."""
         self.closed = False
 
     def send(self, frame: bytes) -> None:
@@ -71,6 +74,10 @@ class MemoryTransport:
         if self._closing is None and not self.closed:
             for one in self._link.disturb(self.faults, frame):
                 self._travel(one)
+
+    def ping_every(self, interval_s: float) -> None:
+        """See `Transport.ping_every`."""
+        self.ping_interval_s = interval_s
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """See `Transport.close`."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocpp_fast.csms import SeqNos, StationRecord, TransactionRecord
-from ocpp_fast.csms.ledger import MAX_TRANSACTIONS
+from ocpp_fast.csms.ledger import MAX_EVENTS, MAX_TRANSACTIONS
 from ocpp_fast.messages import v21
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,3 +109,20 @@ def test_connectors_by_either_message() -> None:
     other = notice.replace(component=v21.ComponentType(name="FanUnit"), actual_value="On")
     station.note(v21.NotifyEventRequest(generated_at=NOW, seq_no=0, event_data=[notice, other]))
     assert station.connectors == {(1, 2): "Occupied", (2, 1): "Faulted"}
+
+
+def test_events_are_kept_up_to_a_bound() -> None:
+    record = StationRecord("CS001")
+    for number in range(MAX_EVENTS + 5):
+        event = v21.EventDataType(
+            event_id=number,
+            timestamp=NOW,
+            trigger=v21.EventTriggerEnumType.ALERTING,
+            actual_value="1",
+            event_notification_type=v21.EventNotificationEnumType.CUSTOM_MONITOR,
+            component=v21.ComponentType(name="EVSE"),
+            variable=v21.VariableType(name="Power"),
+        )
+        record.note(v21.NotifyEventRequest(generated_at=NOW, seq_no=0, event_data=[event]))
+    assert len(record.events) == MAX_EVENTS
+    assert record.events[0].event_id == 5

@@ -1,4 +1,4 @@
-"""Block B: registration at the CSMS (B01 to B03) and Reset (B11, B12)."""
+"""Registration at the CSMS (B01 to B03)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from ocpp_fast.errors import (
     OcppError,
     RequestRefused,
 )
-from ocpp_fast.router import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from ocpp_fast.blocks.context import ActiveTransactions, Context, Trigger
+    from ocpp_fast.blocks.context import Context, Trigger
     from ocpp_fast.config import StationConfig
     from ocpp_fast.messages import v21
     from ocpp_fast.router import After, Handler, Handling
@@ -31,9 +30,6 @@ _log = logging.getLogger(__name__)
 OWN_INTERVAL_S: Final = 60.0
 """Pause before the next BootNotification when the CSMS named none (B02.FR.07, B03.FR.05) or did
 not answer (B01, error handling 2); up to half as much is added by chance."""
-
-FAREWELL_S: Final = 30.0
-"""How long an Immediate reset waits for the Ended events to be confirmed (B12.FR.05)."""
 
 # What a station answers while it is Pending (B02.FR.01), beside remote start and stop.
 _WHILE_PENDING: Final = frozenset(
@@ -53,26 +49,18 @@ class Provisioning:
         self,
         context: Context,
         config: StationConfig,
-        transactions: ActiveTransactions,
         *,
         on_registration: Callable[[], None],
-        flush: Callable[[], Awaitable[None]],
     ) -> None:
-        """`on_registration` is called when `Context.registration` has changed; `flush` returns
-        when all that waits for delivery has been delivered."""
+        """`on_registration` is called when `Context.registration` has changed."""
         self._context = context
         self._config = config
-        self._transactions = transactions
         self._on_registration = on_registration
-        self._flush = flush
-        self.handlers: Mapping[str, Handler] = {"Reset": self._on_reset}
+        self.handlers: Mapping[str, Handler] = {}
         self.triggers: Mapping[str, Trigger] = {"BootNotification": self._on_trigger}
         self._boot_reason = "PowerUp"
         self._not_before = 0.0
         self._triggered = asyncio.Event()
-        self._reset_when_idle: v21.ResetEnumType | None = None
-
-    # --- B01 to B03 -----------------------------------------------------------------------
 
     def set_boot_reason(self, reason: str) -> None:
         """Why the station has started; raises `ConfigurationError` for no BootReasonEnumType."""
@@ -182,54 +170,6 @@ class Provisioning:
                 return m.RequestStopTransactionResponse(status=status)
         text = f"the registration of this station is {registration}"
         raise RequestRefused(ErrorCode.SECURITY_ERROR, text)
-
-    # --- B11, B12 -------------------------------------------------------------------------
-
-    async def _on_reset(self, request: v21.ResetRequest) -> Reply:
-        m = self._context.messages
-        status = m.ResetStatusEnumType
-        kind = request.type
-        if request.evse_id is not None or kind not in ("Immediate", "OnIdle"):
-            # No EVSE can be reset on its own (B11.FR.09, B12.FR.09), nor with its transactions.
-            return Reply(m.ResetResponse(status=status.REJECTED))
-        allowed = await self._context.ask(
-            "is_reset_allowed_callback",
-            lambda: self._context.callbacks.is_reset_allowed_callback(None, kind),
-            default=False,
-        )
-        if not allowed:  # B11.FR.06, B12.FR.10
-            return Reply(m.ResetResponse(status=status.REJECTED))
-        if kind == "OnIdle" and any(True for _ in self._transactions.active_evses()):
-            self._reset_when_idle = kind  # B12.FR.01, B12.FR.03
-            return Reply(m.ResetResponse(status=status.SCHEDULED))
-
-        async def act() -> None:
-            self._context.spawn(self._reset(kind), "reset")
-
-        return Reply(m.ResetResponse(status=status.ACCEPTED), act)  # B11.FR.03, B12.FR.02
-
-    def on_idle(self) -> None:
-        """The last transaction has ended: a scheduled reset is due."""
-        if self._reset_when_idle is not None:
-            kind, self._reset_when_idle = self._reset_when_idle, None
-            self._context.spawn(self._reset(kind), "reset")
-
-    async def _reset(self, kind: v21.ResetEnumType) -> None:
-        context = self._context
-        callbacks = context.callbacks
-        if kind == "Immediate":
-            reason = context.messages.ReasonEnumType.IMMEDIATE_RESET  # B12.FR.04
-            for evse_id in tuple(self._transactions.active_evses()):
-                await context.ask(
-                    "stop_transaction_callback",
-                    lambda evse_id=evse_id: callbacks.stop_transaction_callback(evse_id, reason),
-                    None,
-                )
-        try:
-            await context.clock.wait_for(self._flush(), FAREWELL_S)
-        except TimeoutError:  # B12.FR.05: they stay queued and are sent after the reboot
-            _log.warning("resetting while messages wait for delivery")
-        await context.ask("reset_callback", lambda: callbacks.reset_callback(None, kind), None)
 
 
 def gated(provisioning: Provisioning, action: str, handler: Handler) -> Handler:

@@ -37,12 +37,19 @@ class Transactions:
     """
 
     def __init__(
-        self, context: Context, readings: Readings, *, on_idle: Callable[[], None]
+        self,
+        context: Context,
+        readings: Readings,
+        *,
+        on_idle: Callable[[], None],
+        on_active: Callable[[int, str | None], None],
     ) -> None:
-        """`on_idle` is called when the last transaction has ended."""
+        """`on_active(evse_id, transaction_id)` is called when a transaction has begun, and with
+        None when it has ended; `on_idle` when the last one has."""
         self._context = context
         self._readings = readings
         self._on_idle = on_idle
+        self._on_active = on_active
         self._active: dict[int, Transaction] = {}
         self.handlers: Mapping[str, Handler] = {"GetTransactionStatus": self._on_get_status}
         self.triggers: Mapping[str, Trigger] = {_ACTION: self._on_trigger}
@@ -109,6 +116,8 @@ class Transactions:
         self._active[evse_id] = transaction
         self._set_timers(transaction)
         await self._post(transaction, request)
+        if self._active.get(evse_id) is transaction:
+            self._on_active(evse_id, transaction_id)
 
     async def finish(
         self,
@@ -144,6 +153,7 @@ class Transactions:
         )  # fmt: skip
         # Not before the event exists: a mistake of the caller must not lose the transaction.
         del self._active[evse_id]
+        self._on_active(evse_id, None)
         transaction.stop_timers()
         try:
             await self._post(transaction, request)
@@ -263,7 +273,8 @@ class Transactions:
         delivery = self._context.delivery
         wanted = request.transaction_id
         if wanted is None:  # E14.FR.06, E14.FR.07, E14.FR.08
-            return m.GetTransactionStatusResponse(messages_in_queue=delivery.waiting > 0)
+            queued = any(row.action == _ACTION for row in delivery.outbox.rows())
+            return m.GetTransactionStatusResponse(messages_in_queue=queued)
         return m.GetTransactionStatusResponse(
             ongoing_indicator=self.evse_of(wanted) is not None,  # E14.FR.01 to E14.FR.03
             messages_in_queue=delivery.holds(wanted),  # E14.FR.04, E14.FR.05
