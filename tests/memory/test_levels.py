@@ -15,6 +15,7 @@ import pytest
 from ocpp_fast import _core
 from ocpp_fast.errors import ValidationError
 from ocpp_fast.messages import Json, v21
+from sanitizer import model_exercise
 from sanitizer.exercise import NOW, Case, run_frames, run_templates
 from vectors.schemas import VERSIONS, all_files
 
@@ -105,6 +106,10 @@ def test_odd_frames_give_back_what_they_take() -> None:
 
 def test_templates_give_back_what_they_take() -> None:
     assert not moving(run_templates, ROUNDS, ROUNDS * SLACK)
+
+
+def test_device_models_give_back_what_they_take() -> None:
+    assert not moving(model_exercise.run_model, 20, 20)
 
 
 # --- one path at a time -------------------------------------------------------------------
@@ -216,3 +221,47 @@ PATHS: Final[dict[str, Callable[[], object]]] = {
 def test_each_path_gives_back_what_it_takes(path: str) -> None:
     work = tried(PATHS[path])
     assert not moving(work, REPEATS, REPEATS // 4)
+
+
+def test_mistakes_with_a_device_model_give_back_what_they_take() -> None:
+    cache = model_exercise.model()
+    assert not moving(lambda: model_exercise.mistakes(cache), REPEATS // 2, REPEATS // 8)
+
+
+def whole_report(version: str) -> object:
+    """A report of a fresh model, to its last page."""
+    return [*model_exercise.pages(model_exercise.model().base_report(1), version)]
+
+
+CACHE: Final = model_exercise.model()
+GET, SET, REPORT, MONITORING = model_exercise.BOTH[1][1]
+MODEL_PATHS: Final[dict[str, Callable[[], object]]] = {
+    "load": model_exercise.model,
+    "copy": CACHE.copy,
+    "get": lambda: CACHE.get_variables(GET),
+    "plan dropped": lambda: CACHE.plan(SET, "csms"),
+    "plan applied": lambda: CACHE.plan(SET, "csms").apply(),
+    "plan failed": lambda: CACHE.plan(SET, "csms").fail("InternalError", "disk full"),
+    "plan with rows": lambda: (plan := CACHE.plan(SET, "csms"), plan.rows, plan.guarded),
+    "report": lambda: whole_report("2.1"),
+    "report dropped": lambda: CACHE.base_report(1).page("2.1", "m", 1, NOW, 1, 500),
+    "custom report": lambda: CACHE.report(REPORT),
+    "monitored": lambda: CACHE.monitored(MONITORING),
+    "write": lambda: (
+        CACHE.write(model_exercise.MODE, 0, "on", "x"),
+        CACHE.write(model_exercise.MODE, 0, "off", "y"),
+    ),
+    "describe": lambda: CACHE.describe(0),
+    "restore": lambda: CACHE.restore([model_exercise.ROW] * 2),
+    "monitors": lambda: model_exercise.monitors(CACHE),
+}
+
+
+def test_paths_of_a_device_model_give_back_what_they_take() -> None:
+    """All in turn: what one of them loses in each round is not missed either."""
+
+    def work() -> None:
+        for path in MODEL_PATHS.values():
+            path()
+
+    assert not moving(work, REPEATS // 2, REPEATS // 8), [*MODEL_PATHS]

@@ -22,6 +22,8 @@ PAGES = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "bench/README.md",
+    "config/README.md",
+    "docs/device-model.md",
     "docs/errors.md",
 )
 TIME_LIMIT_S = 40

@@ -16,6 +16,10 @@ from ocpp_fast import _core
 from ocpp_fast.errors import ValidationError
 from ocpp_fast.messages import v21, v201
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from sanitizer.model_exercise import run_model
+
 WRONG: Final = (object(), [object()], [], "x" * 6_000, float("nan"), 2**70, None, {"a": 1})
 NOW: Final = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
@@ -36,6 +40,8 @@ def main(file: Path) -> None:
                 found = codec.decode(frame.encode("latin-1"), case.get("id"), case.get("action"))
                 assert repr(found)
     templates()
+    for _ in range(3):
+        run_model()
     assert len(set(kept)) < len(kept)
     del kept
     gc.collect()
