@@ -87,10 +87,10 @@ class Gate:
         candidate = record["candidates"].get(source.get("candidate", "ocpp_fast"))
         if candidate is None or not self._speaks_of(record):
             return None
-        label = f"{record['payload']} {record['version']}"
+        named = (str(record[key]) for key in ("payload", "version", "variant") if key in record)
+        label = " ".join(named) + f" x{record.get('messages')}" * (record.get("messages", 1) > 1)
         if "field" in source:
             return (label, record, candidate[source["field"]])
-        label += f" {record['variant']}" + (f" x{record['messages']}" * (record["messages"] > 1))
         return (label, record, candidate["ratio"][source["reference"]]["median"])
 
     def _speaks_of(self, record: Record) -> bool:

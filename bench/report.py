@@ -81,6 +81,8 @@ def comparison(records: Sequence[Record], version: str) -> str:
             parts.append(f"### {title}\n\n{_race_table(chosen, reference)}")
     if forms := _forms_table(records, version):
         parts.append(f"### Decode in other forms, ratio to orjson\n\n{forms}")
+    if device_model := _device_model_tables(records, version):
+        parts.append(f"### Device model\n\n{device_model}")
     for record in records:
         if record["operation"] == "memory" and record["version"] == version:
             parts.append(f"### Memory\n\n{_memory_table(record)}")
@@ -124,6 +126,40 @@ def _forms_table(records: Sequence[Record], version: str) -> str:
     forms = _in_order(found.values())
     rows = [[name, *(cells.get(form, "") for form in forms)] for name, cells in found.items()]
     return _markdown(["message", *forms], rows) if rows else ""
+
+
+def _device_model_tables(records: Sequence[Record], version: str) -> str:
+    """Reads and reports beside the dicts, memory per variable, starts."""
+    found = {
+        record["operation"]: record
+        for record in records
+        if record.get("version", version) == version
+    }
+    tables: list[str] = []
+    for operation, what in (("get variables", "GetVariables x 20"), ("base report", "full report")):
+        if (record := found.get(operation)) is not None:
+            sizes = " and ".join(f"{count:,}" for count in record["variables"])
+            rows = [[name, _cell(c, "dict model")] for name, c in record["candidates"].items()]
+            head = [f"{what} of {sizes} variables", "us (ratio to the dict model at 5,000)"]
+            tables.append(_markdown(head, rows))
+    if (record := found.get("model memory")) is not None:
+        rows = [
+            [name, *(_short(c[key]) for key in ("bytes_per_variable", "bytes_own") if key in c)]
+            for name, c in record["candidates"].items()
+        ]
+        head = ["held per variable", "bytes (resident set)", "bytes (its own account)"]
+        tables.append(_markdown(head, rows))
+    if (record := found.get("model start")) is not None:
+        keys = ("ms", "read_ms", "load_ms", "model_ms", "storage_ms", "open_ms", "orjson_ms")
+        head = ["start with 128 EVSEs, ms", "all", "read", "load", "build", "open the database"]
+        head += ["take up what it has", "orjson.loads of the files, for comparison"]
+        rows = [[name, *(_short(step[key]) for key in keys)] for name, step in _steps(record)]
+        tables.append(_markdown(head, rows))
+    return "\n\n".join(tables)
+
+
+def _steps(record: Record) -> list[tuple[str, Record]]:
+    return list(record["steps"].items())
 
 
 def _memory_table(record: Record) -> str:

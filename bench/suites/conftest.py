@@ -1,6 +1,7 @@
 """Options, pinning and the fixture that runs candidates interleaved in one benchmark."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,26 +37,45 @@ Race = Callable[..., None]
 
 
 @pytest.fixture
-def race(benchmark: Any, effort: Effort) -> Race:
-    """Runs jobs interleaved as one benchmark, each result verified before, ratios recorded."""
+def compare(benchmark: Any) -> Race:
+    """Runs jobs interleaved as one benchmark and records it; `found` says what was measured."""
 
-    def run(operation: str, case: Case, jobs: Sequence[Job | None]) -> None:
-        present = [job for job in jobs if job is not None]
-        interleaved = Interleaved(
-            present, batch_ms=effort.batch_ms, seed=f"{operation} {case.name}"
-        )
-        frames = case.frames()
-        rounds = effort.rounds // 2 if len(frames[0]) > 10_000 else effort.rounds
-        benchmark.pedantic(interleaved.round, rounds=rounds, iterations=1)
+    def run(
+        operation: str,
+        jobs: Sequence[Job],
+        effort: Effort,
+        references: Sequence[str],
+        **found: Any,
+    ) -> None:
+        seed = " ".join(map(str, (operation, *found.values())))
+        interleaved = Interleaved(jobs, batch_ms=effort.batch_ms, seed=seed)
+        benchmark.pedantic(interleaved.round, rounds=effort.rounds, iterations=1)
         benchmark.extra_info.update(
             operation=operation,
+            **found,
+            candidates=interleaved.summary(references),
+            environment=environment(),
+        )
+
+    return run
+
+
+@pytest.fixture
+def race(compare: Race, effort: Effort) -> Race:
+    """Runs the candidates of a message interleaved."""
+
+    def run(operation: str, case: Case, jobs: Sequence[Job | None]) -> None:
+        frames = case.frames()
+        compare(
+            operation,
+            [job for job in jobs if job is not None],
+            replace(effort, rounds=effort.rounds // (2 if len(frames[0]) > 10_000 else 1)),
+            REFERENCES,
             payload=case.payload.name,
             version=case.version,
             variant=case.variant,
             messages=case.count,
             frame_bytes=len(frames[0]),
-            candidates=interleaved.summary(REFERENCES),
-            environment=environment(),
         )
 
     return run
