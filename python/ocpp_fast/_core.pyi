@@ -193,12 +193,12 @@ DeviceModelProblem: TypeAlias = tuple[str, str, str, str]
 """File, JSON pointer, variable, what is wrong."""
 
 DeviceModelRow: TypeAlias = tuple[str, str, int, int, str, str, str, str | None, str]
-"""A value as storage keeps it: component, its instance, EVSE, connector, variable, its instance, attribute
-type, value, source. Absent instances are empty, absent ids 0."""
+"""A value as storage keeps it: component, its instance, EVSE, connector, variable, its instance,
+attribute type, value, source. Absent instances are empty, absent ids 0."""
 
 DeviceModelChange: TypeAlias = tuple[int, int, str | None, str, bool, DeviceModelRow | None]
-"""Variable, attribute, old value (of watched variables), new value, whether it is watched, and the row to store
-unless the attribute is not persistent."""
+"""Variable, attribute, old value (of watched variables), new value, whether it is watched, and the
+row to store unless the attribute is not persistent."""
 
 DeviceModelEvent: TypeAlias = tuple[int, int, str, bool]
 """Monitor, variable, Actual value (empty when it is WriteOnly), whether the monitor has cleared."""
@@ -207,9 +207,9 @@ DeviceModelEvent: TypeAlias = tuple[int, int, str, bool]
 class DeviceModelCache:
     """The device model of one station in memory: components, variables, values, monitors.
 
-    Variables are numbers from 0 on, attributes those of `AttributeEnumType`: 0 Actual, 1 Target, 2 MinSet,
-    3 MaxSet. Names and instances compare without regard to ASCII case. Numbers of no variable, and
-    attributes that a variable does not have, raise `ValueError`.
+    Variables are numbers from 0 on, attributes those of `AttributeEnumType`: 0 Actual, 1 Target, 2
+    MinSet, 3 MaxSet. Names and instances compare without regard to ASCII case. Numbers of no
+    variable, and attributes that a variable does not have, raise `ValueError`.
     """
 
     @staticmethod
@@ -219,8 +219,8 @@ class DeviceModelCache:
         versions: Sequence[str],
         /,
     ) -> tuple[DeviceModelCache | None, list[DeviceModelProblem]]:
-        """Reads component files, (path, content), for a station with so many connectors at EVSE 1, 2, ...;
-        None takes what the files say. Any problem, and there is no device model."""
+        """Reads component files, (path, content), for a station with so many connectors at EVSE 1,
+        2, ...; None takes what the files say. Any problem, and there is no device model."""
     def copy(self) -> DeviceModelCache:
         """An equal device model, which shares what does not change."""
     def add(self, definition: bytes, /) -> list[DeviceModelProblem]:
@@ -266,8 +266,9 @@ class DeviceModelCache:
         tuple[tuple[int, str, bool, bool], ...],
         str | None,
     ]:
-        """Component, instance, EVSE, connector, variable, instance, data type, unit, minLimit, maxLimit,
-        valuesList, supportsMonitoring, attributes (number, mutability, persistent, constant), source."""
+        """Component, instance, EVSE, connector, variable, instance, data type, unit, minLimit,
+        maxLimit, valuesList, supportsMonitoring, attributes (number, mutability, persistent,
+        constant), source."""
     def value(self, variable: int, attribute: int = 0, /) -> str | None:
         """The value, also of WriteOnly attributes: it must not reach a peer or a log."""
     def source(self, variable: int, attribute: int = 0, /) -> str:
@@ -275,15 +276,16 @@ class DeviceModelCache:
     def restore(self, rows: Sequence[DeviceModelRow], /) -> list[DeviceModelRow]:
         """Sets values of an earlier run; returns those that do not fit any more."""
     def default(self, variable: int, attribute: int, value: str, /) -> None:
-        """Replaces a default; limits are not checked. Raises `ValueError` for a value that is none."""
+        """Replaces a default; limits are not checked. Raises `ValueError` for a value that is
+        none."""
     def check(self, variable: int, attribute: int, value: str, /) -> None:
         """Raises the `ValueError` that `write` would."""
     def write(
         self, variable: int, attribute: int, value: str, source: str, /
     ) -> DeviceModelChange | None:
-        """A write of the station itself or its integrator, whatever the CSMS may do. The format is checked,
-        limits of numbers are not. None if nothing has changed, or if it is neither to be stored nor watched.
-        Raises `ValueError`."""
+        """A write of the station itself or its integrator, whatever the CSMS may do. The format is
+        checked, limits of numbers are not. None if nothing has changed, or if it is neither to be
+        stored nor watched. Raises `ValueError`."""
     def watch(self, variable: int, on: bool = True, /) -> None:
         """Marks a variable whose changes somebody wants to know."""
     def guard(self, variable: int, on: bool = True, /) -> None:
@@ -299,8 +301,8 @@ class DeviceModelCache:
     def report(self, request: Message, /) -> Selection:
         """What a GetReportRequest asks for (B08)."""
     def monitored(self, request: Message, /) -> list[int] | None:
-        """The variables that the componentVariable elements of a GetMonitoringReportRequest cover, None for all
-        (N02.FR.08)."""
+        """The variables that the componentVariable elements of a GetMonitoringReportRequest cover,
+        None for all (N02.FR.08)."""
     def set_monitor(
         self,
         monitor: int,
@@ -318,10 +320,12 @@ class DeviceModelCache:
     def clear_monitor(self, monitor: int, /) -> bool:
         """Forgets a monitor; False if there is none."""
     def set_transaction(self, evse_id: int, active: bool, /) -> list[DeviceModelEvent]:
-        """Monitors with `transaction` are live while one runs on their EVSE; on any, for the station's."""
+        """Monitors with `transaction` are live while one runs on their EVSE; on any, for the
+        station's."""
     def suspend(self, above_severity: int, /) -> list[DeviceModelEvent]:
-        """From now on monitors of a higher severity number (-1: any) are not evaluated; those that are live
-        again and whose variable was written meanwhile are, by the values of now (N07, remark)."""
+        """From now on monitors of a higher severity number (-1: any) are not evaluated; those that
+        are live again and whose variable was written meanwhile are, by the values of now (N07,
+        remark)."""
     def resume(self) -> list[DeviceModelEvent]:
         """All monitors are live again, see `suspend`."""
     def take_events(self) -> list[DeviceModelEvent]:
@@ -332,8 +336,8 @@ class DeviceModelCache:
     def value_for_peer(self, variable: int, /) -> str:
         """The Actual value; empty for a WriteOnly variable (N07.FR.10)."""
     def config_monitors(self) -> list[tuple[int, int, float, int, bool, int]]:
-        """Monitors of the component files: variable, kind, value, severity, transaction, owner (0 hard-wired,
-        1 preconfigured, 2 custom)."""
+        """Monitors of the component files: variable, kind, value, severity, transaction, owner (0
+        hard-wired, 1 preconfigured, 2 custom)."""
     def __len__(self) -> int: ...
 
 @final
@@ -373,5 +377,5 @@ class Selection:
         max_bytes: int,
         /,
     ) -> bytes | None:
-        """The next NotifyReport CALL with the values of now, None behind the last one. A page is longer than
-        `max_bytes` only if a single variable is."""
+        """The next NotifyReport CALL with the values of now, None behind the last one. A page is
+        longer than `max_bytes` only if a single variable is."""

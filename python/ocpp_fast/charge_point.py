@@ -33,7 +33,7 @@ from ocpp_fast.blocks.provisioning import (
 )
 from ocpp_fast.blocks.readings import Readings
 from ocpp_fast.blocks.remote_control import RemoteControl
-from ocpp_fast.blocks.security import DATABASE_CORRUPTED, SecurityEvents
+from ocpp_fast.blocks.security import SecurityEvents
 from ocpp_fast.blocks.transactions import Transactions
 from ocpp_fast.clock import SystemClock
 from ocpp_fast.connection import Connection, ConnectionSettings
@@ -242,8 +242,7 @@ class ChargePoint:
                 self.spawn(self._keep_running(self._connectivity.run), "connect")
                 self._meter_values.start()
                 if (path := self._storage.set_aside) is not None:
-                    text = f"kept as {path}"
-                    self.spawn(self._security_events.notify(DATABASE_CORRUPTED, text), "tell")
+                    self.spawn(self._security_events.storage_set_aside(path), "set aside")
                 started.set_result(None)
                 await self._stopping.wait()
                 await self._connectivity.close(1000, "the station stops")

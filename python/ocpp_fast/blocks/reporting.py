@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from ocpp_fast.errors import CallerError, ConnectionLost, PeerError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from ocpp_fast.device_model import DeviceModel
 
@@ -32,33 +32,43 @@ class PartedReports:
     what is left of it could not be told from a whole one.
     """
 
-    def __init__(self, action: str) -> None:
-        """`action` is that of the parts."""
+    def __init__(self, action: str, link: Callable[[], object] = lambda: None) -> None:
+        """`action` is that of the parts; `link` gives the link of the moment."""
         self._action = action
-        self._under_way: set[int] = set()
+        self._link = link
+        self._under_way: set[tuple[object, int]] = set()
 
     def refusal(self, request_id: int) -> tuple[str, str] | None:
         """Why no report can be sent now, as reasonCode and additionalInfo (B07.FR.13, B08.FR.16);
         None if one can."""
-        if request_id in self._under_way:
+        link = self._link()
+        if (link, request_id) in self._under_way:
             return "DuplicateRequestId", "a report of this requestId is being sent"
-        if len(self._under_way) >= MAX_REPORTS:
+        if sum(of is link for of, _ in self._under_way) >= MAX_REPORTS:
             return "Unspecified", f"{MAX_REPORTS} reports are being sent"
         return None
 
+    def promise(self, request_id: int) -> None:
+        """Counts a report from now on, which `send` will send once the request was answered."""
+        link = self._link()
+        # What was promised on a link that broke before the answer is never sent.
+        self._under_way = {report for report in self._under_way if report[0] is link}
+        self._under_way.add((link, request_id))
+
     async def send(self, request_id: int, parts: Iterable[Part]) -> None:
         """Sends all parts; they are asked for one by one, as the answers come."""
-        self._under_way.add(request_id)
+        report = self._link(), request_id
+        self._under_way.add(report)
         try:
             for part, last in parts:
                 if last:
                     # The CSMS may ask for the next report as soon as it has this part.
-                    self._under_way.discard(request_id)
+                    self._under_way.discard(report)
                 await part
         except (CallerError, ConnectionLost, PeerError) as error:
             _log.warning("%s of request %d ends early: %s", self._action, request_id, error)
         finally:
-            self._under_way.discard(request_id)
+            self._under_way.discard(report)
 
 
 def max_message_bytes(device_model: DeviceModel) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from ocpp_fast.blocks.context import Context
 
 __all__ = ["DATABASE_CORRUPTED", "SecurityEvents"]
+
+_log = logging.getLogger(__name__)
 
 _ACTION: Final = "SecurityEventNotification"
 _LANE: Final = "security"
@@ -37,3 +40,8 @@ class SecurityEvents:
             tech_info=tech_info and tech_info[:_MAX_TECH_INFO],
         )
         await context.delivery.post(context.version, _ACTION, request, _LANE)
+
+    async def storage_set_aside(self, path: str) -> None:
+        """The durable state was damaged: what is left of it is kept at `path`."""
+        _log.error("the database was damaged; it is kept as %s, and a new one is begun", path)
+        await self.notify(DATABASE_CORRUPTED, f"kept as {path}")

@@ -87,7 +87,7 @@ class VariableChange:
     attribute: str
     """AttributeEnumType."""
     old: str | None = field(repr=False)  # It may be a password.
-    """As text; None when it had no value."""
+    """As text; None when it had no value, or when nobody listens to this variable in particular."""
     new: str = field(repr=False)
     source: str
     """Who has changed it."""

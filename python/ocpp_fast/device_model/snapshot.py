@@ -127,20 +127,27 @@ class Snapshot:
         if number is None:
             return getattr(self.variables, name)
         try:
-            value = BINDINGS[name].parse(self._cache.value(number))
-            replace(self.variables, **{name: value})
-        except (ConfigurationError, ValueError) as error:
-            # A guard keeps the CSMS from it; a program or a component file may still do it.
-            _log.error("a value of the device model is of no use: %s: %s", name, error)
-            return getattr(self.variables, name)
-        return value
+            return BINDINGS[name].parse(self._cache.value(number))
+        except ValueError as error:
+            return self._of_no_use(name, error)
 
     def _take(self, values: Mapping[str, Any]) -> frozenset[str]:
         changed = {n: v for n, v in values.items() if v != getattr(self.variables, n)}
         if not changed:
             return _NOTHING
-        self.variables = replace(self.variables, **changed)
+        try:
+            self.variables = replace(self.variables, **changed)
+        except ConfigurationError as error:
+            if len(changed) > 1:  # All the others are taken.
+                return frozenset().union(*(self._take({n: v}) for n, v in changed.items()))
+            self._of_no_use(next(iter(changed)), error)
+            return _NOTHING
         return frozenset(changed)
+
+    def _of_no_use(self, name: str, error: Exception) -> Any:
+        """A guard keeps the CSMS from it; a program or a component file may still do it."""
+        _log.error("a value of the device model is of no use: %s: %s", name, error)
+        return getattr(self.variables, name)
 
 
 _NOTHING: Final = frozenset[str]()

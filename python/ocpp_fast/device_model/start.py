@@ -95,7 +95,9 @@ def _keep(cache: DeviceModelCache, plan: Merge) -> set[ComponentKey]:
 def _fits_later(cache: DeviceModelCache, row: ValueRow) -> bool:
     """Whether a stored value that is of no use now has a variable and attribute to belong to."""
     component, instance, evse_id, connector_id, variable, variable_instance, attribute = row[:7]
-    number = cache.find(component, instance, evse_id, connector_id, variable, variable_instance)
+    number = cache.find(
+        component, instance, evse_id or None, connector_id or None, variable, variable_instance
+    )
     fits = number >= 0 and any(
         ATTRIBUTES[kind] == attribute for kind, *_ in cache.describe(number)[-2]
     )

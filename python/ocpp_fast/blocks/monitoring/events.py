@@ -62,7 +62,13 @@ class Notice:
     @property
     def size_bytes(self) -> int:
         """About how much it adds to a message; rather too much than too little."""
-        return _FRAME_OF_EVENT_BYTES + 2 * (len(self.actual_value) + len(self.tech_info or ""))
+        texts = (self.actual_value, self.tech_info or "")
+        return _FRAME_OF_EVENT_BYTES + sum(map(_size_in_json, texts))
+
+
+def _size_in_json(text: str) -> int:
+    """At most so many bytes: an escaped quote has two, an escaped control character six."""
+    return len(text) * (2 if text.isascii() and text.isprintable() else 6)
 
 
 class EventIds:

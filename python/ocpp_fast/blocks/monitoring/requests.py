@@ -58,7 +58,7 @@ class Requests:
         self._settings = settings
         # One request after the other: the answer to one says what the next one finds.
         self._changing = asyncio.Lock()
-        self._reports = PartedReports("NotifyMonitoringReport")
+        self._reports = PartedReports("NotifyMonitoringReport", lambda: context.connection)
         handlers: dict[str, Handler] = {
             "ClearVariableMonitoring": self._on_clear,
             "GetMonitoringReport": self._on_report,
@@ -235,6 +235,7 @@ class Requests:
         )
         if not monitors:  # N02.FR.10
             return self._report_response("EmptyResultSet", "NotFound")
+        self._reports.promise(request.request_id)
 
         async def send() -> None:
             await self._reports.send(request.request_id, self._parts(request.request_id, monitors))

@@ -37,7 +37,7 @@ class Reports:
     def __init__(self, context: Context, device_model: DeviceModel) -> None:
         self._context = context
         self._device_model = device_model
-        self._reports = PartedReports(_ACTION)
+        self._reports = PartedReports(_ACTION, lambda: context.connection)
         self.handlers: Mapping[str, Handler] = {
             "GetBaseReport": self._on_get_base_report,
             "GetReport": self._on_get_report,
@@ -79,6 +79,8 @@ class Reports:
         return frozenset(word.strip() for word in text.split(","))
 
     def _sending(self, request_id: int, selection: Selection) -> After:
+        self._reports.promise(request_id)
+
         async def send() -> None:
             await self._reports.send(request_id, self._pages(request_id, selection))
 

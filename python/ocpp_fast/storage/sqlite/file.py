@@ -4,8 +4,8 @@ connection's thread, knows no event loop.
 Every file is checked by `PRAGMA integrity_check` at every start, not only after an unclean end: WAL
 with synchronous FULL survives that, and what damages a database (worn-out flash, a file system)
 does not wait for it. Of single bits that have turned it finds twice as many as `quick_check`, since
-what is in an index is compared with the row, for a third more of the time: 6 ms for 900 components
-with 300 values and 100 messages (4.5 MB).
+it compares what is in an index with the row. 900 components, 300 values and 100 messages (4.5 MB)
+take 5 ms, a tenth more than with `quick_check`; 7,000 values and 1,000 messages 12 ms.
 """
 
 import os
