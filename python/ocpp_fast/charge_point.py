@@ -560,6 +560,9 @@ class ChargePoint:
         Without `actual_value` it is the one of the device model. The CSMS is told unless the level
         of SetMonitoringLevel excludes the severity (5, Alert, when none is given), at once or, if
         OfflineQueuingSeverity says so, when the station is online again. Needs the event loop.
+
+        Raises `ValidationError` for texts and ids that break the schema, `ConfigurationError` for a
+        severity beyond 9.
         """
         return self._monitoring.raise_event(
             component, variable, actual_value, instance=instance, evse_id=evse_id,

@@ -68,7 +68,11 @@ class Variable:
         """Which values are allowed."""
         c = self.characteristics
         return Characteristics(
-            c["dataType"], c.get("minLimit"), c.get("maxLimit"), c.get("valuesList")
+            c["dataType"],
+            c.get("minLimit"),
+            c.get("maxLimit"),
+            c.get("valuesList"),
+            c.get("maxElements"),
         )
 
 

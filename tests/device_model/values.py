@@ -31,6 +31,8 @@ class Characteristics:
     min_limit: float | None = None
     max_limit: float | None = None
     values_list: str | None = None
+    max_elements: int | None = None
+    """Of a list; 2.1."""
 
     def members(self) -> dict[str, Any]:
         """The characteristics for `models.variable`, without `dataType`."""
@@ -38,6 +40,7 @@ class Characteristics:
             "minLimit": self.min_limit,
             "maxLimit": self.max_limit,
             "valuesList": self.values_list,
+            "maxElements": self.max_elements,
         }
         return {name: value for name, value in found.items() if value is not None}
 
@@ -81,6 +84,8 @@ class Characteristics:
         if self.data_type == "OptionList":
             return value in listed
         members = value.split(",") if value else []
+        if self.max_elements is not None and len(members) > self.max_elements:
+            return False
         return set(members) <= set(listed) and len(members) == len(set(members))
 
 

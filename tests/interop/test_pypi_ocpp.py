@@ -117,7 +117,7 @@ async def our_station_at_their_csms(
             csms_url=f"ws://127.0.0.1:{port}/ocpp",
             evses=(EvseConfig(), EvseConfig()),
             variables=Variables(
-                tx_updated_interval_s=0.3,
+                tx_updated_interval_s=1,
                 tx_updated_measurands=(
                     "Energy.Active.Import.Register", "Power.Active.Import", "Current.Import",
                     "Voltage", "SoC",

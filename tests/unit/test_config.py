@@ -38,6 +38,7 @@ def test_a_json_file(tmp_path: Path) -> None:
     assert config.url == "wss://csms.example/ocpp/CS%20001%2Fa"
     assert config.versions == (OcppVersion.V201,)
     assert config.evses == (EvseConfig(connectors=2), EvseConfig(connectors=1))
+    assert config.variables is not None
     assert config.variables.heartbeat_interval_s == 60.0
     assert config.variables.tx_start_point == {TxPoint.EV_CONNECTED, TxPoint.AUTHORIZED}
     assert config.variables.tx_updated_measurands == ("Voltage",)
@@ -52,7 +53,7 @@ def test_a_toml_file(tmp_path: Path) -> None:
     )
     config = StationConfig.load(path)
     assert config.storage == "station.db"
-    assert not config.variables.auth_enabled
+    assert config.variables == Variables(auth_enabled=False)
 
 
 def test_the_password_does_not_show() -> None:

@@ -47,7 +47,15 @@ LAYERS = (
 )
 
 # Decisions that a test can call with neither event loop nor socket.
-SANS_IO = ("exchange.py", "outbox.py", "router.py", "storage/base.py", "station/machine.py")
+SANS_IO = (
+    "exchange.py",
+    "outbox.py",
+    "router.py",
+    "storage/base.py",
+    "station/machine.py",
+    "device_model/bindings.py",
+    "device_model/merge.py",
+)
 IO = {
     "asyncio",
     "aiosqlite",

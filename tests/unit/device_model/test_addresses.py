@@ -175,3 +175,16 @@ def test_b06_fr_06_a_component_is_known_at_its_own_place_only(version: OcppVersi
     ]
     found = got(cache, version, *((where, "It", None) for where, _ in table))
     assert [(w, status(one)) for (w, _), one in zip(table, found, strict=True)] == table
+
+
+def test_numbers_of_no_variable_are_refused() -> None:
+    """What `find` gives for the unknown is no number to go on with."""
+    cache = load(component("Table", variable("It")))
+    unknown = cache.find("Nothing", None, None, None, "It", None)
+    assert (unknown, cache.find("Table", None, None, None, "Nothing", None)) == (-1, -2)
+    for number in (unknown, -2, cache.variable_count, 2**40):
+        for ask in (cache.value, cache.source, cache.describe, cache.value_for_peer, cache.watch):
+            with pytest.raises(ValueError, match=r"."):
+                ask(number)
+        with pytest.raises(ValueError, match=r"."):
+            cache.write(number, 0, "x", "internal")

@@ -109,6 +109,7 @@ WRONG: Final[list[tuple[str, Any]]] = [
     ("/properties/p1/attributes/0/value", "o" * 2_501),
     ("/properties/p1/characteristics/valuesList", "on," + "x" * 1_000),
     ("/properties/p1/characteristics/valuesList", ["on"]),
+    *(("/properties/p1/characteristics/maxElements", wrong) for wrong in (0, -1, 1.5, "1")),
     ("/properties/p2/attributes/0/value", "yes"),
     ("/properties/p2/attributes/0/value", 1),
     ("/properties/p2/monitors", good()["properties"]["p0"]["monitors"]),

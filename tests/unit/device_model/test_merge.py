@@ -37,7 +37,9 @@ def test_what_is_new_or_different_is_stored() -> None:
 
 
 def test_another_spelling_is_the_same_component() -> None:
-    plan = merge([row("evse", evse=1)], [row("EVSE", evse=1)], [value(row("Evse", evse=1))], STATION)
+    plan = merge(
+        [row("evse", evse=1)], [row("EVSE", evse=1)], [value(row("Evse", evse=1))], STATION
+    )
     assert plan.store == [row("evse", evse=1)]
     assert plan.remove == []
     assert len(plan.values) == 1

@@ -279,7 +279,7 @@ async def test_events_are_told_once_for_each_pass_of_the_event_loop() -> None:
     rig = component("Rig", variable("Level", "decimal", attribute("Actual", "ReadOnly", "0")))
     model = device_model(rig)
     level = model.variable("Rig", "Level")
-    model.cache.set_monitor(7, level.number, 0, 10.0, 5, False)  # noqa: FBT003
+    model.cache.set_monitor(7, level.number, 0, 10.0, 5, False)
     told: list[list[Any]] = []
     model.on_events(told.append)
     for value in (11.0, 1.0, 12.0):
@@ -298,7 +298,7 @@ def test_events_before_the_start_are_told_when_it_runs() -> None:
     rig = component("Rig", variable("Level", "decimal", attribute("Actual", "ReadOnly", "0")))
     model = device_model(rig)
     level = model.variable("Rig", "Level")
-    model.cache.set_monitor(7, level.number, 0, 10.0, 5, False)  # noqa: FBT003
+    model.cache.set_monitor(7, level.number, 0, 10.0, 5, False)
     told: list[list[Any]] = []
     model.on_events(told.append)
     level.set(11.0)
@@ -332,3 +332,15 @@ def test_stations_of_the_same_files_are_independent() -> None:
     first.variable("EVSE", "Power", evse_id=1).set(100.0)
     assert second.variables.heartbeat_interval_s == 300
     assert second.variable("EVSE", "Power", evse_id=1).source() == "default"
+
+
+def test_of_many_values_those_that_are_of_use_are_taken(caplog: pytest.LogCaptureFixture) -> None:
+    settings = component(
+        "OCPPCommCtrlr",
+        variable("HeartbeatInterval", "integer", attribute(value="-5")),
+        variable("OfflineThreshold", "integer", attribute(value="7")),
+        variable("WebSocketPingInterval", "integer", attribute(value="9")),
+    )
+    model = device_model(settings)
+    assert model.variables == Variables(offline_threshold_s=7, web_socket_ping_interval_s=9)
+    assert "of no use: heartbeat_interval_s: /heartbeat_interval_s: must not be" in caplog.text

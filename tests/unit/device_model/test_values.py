@@ -60,6 +60,12 @@ JUDGED: Final = [
     *((FREE[kind], text) for kind in FREE for text in LISTED),
     *((Characteristics(kind, None, 7, "one,two,three"), text) for kind in FREE for text in LISTED),
     *(
+        (Characteristics(kind, None, None, "one,two,three", most), text)
+        for kind in ("SequenceList", "MemberList")
+        for most in (1, 2)
+        for text in LISTED
+    ),
+    *(
         (Characteristics(kind, None, None, "one, two ,three"), text)
         for kind in FREE
         for text in ("one", "two", "three")
@@ -69,7 +75,7 @@ JUDGED: Final = [
 
 def name_of(case: Any) -> str:
     found, text = case
-    return f"{found.data_type}-{found.min_limit}-{found.max_limit}-{text[:24]}"
+    return f"{found.data_type}-{found.min_limit}-{found.max_limit}-{found.max_elements}-{text[:24]}"
 
 
 @pytest.mark.parametrize("case", JUDGED, ids=name_of)

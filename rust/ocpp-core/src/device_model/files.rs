@@ -54,7 +54,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// With control characters, which names in a file may have, written as `\u{a}`: a problem is a line.
+    /// With control characters, which names in a file may have, written as `\u{a}`: a problem is a
+    /// line.
     fn in_one_line(mut self) -> Self {
         for text in [&mut self.pointer, &mut self.variable, &mut self.message] {
             if text.contains(char::is_control) {

@@ -210,8 +210,8 @@ impl Model {
         Ok(self.reported(self.value(attribute).unwrap_or_default()))
     }
 
-    /// [`Model::read`] for several addresses, in stages: what one look-up waits for in memory then overlaps
-    /// with what the next one waits for, which is most of the time in a large model.
+    /// [`Model::read`] for several addresses, in stages: what one look-up waits for in memory then
+    /// overlaps with what the next one waits for, which is most of the time in a large model.
     pub fn read_all(&self, asked: &[(Address<'_>, AttributeKind)]) -> Vec<Result<&str, NotRead>> {
         let structure = self.structure();
         let keys: Vec<_> = asked.iter().map(|(address, _)| structure.key(address)).collect();
@@ -342,7 +342,8 @@ impl Model {
     }
 
     /// A write of the station itself or its integrator, whatever the CSMS may do: only the format
-    /// is checked, as measured values may leave their range (Part 1, 3.3). `None` if nothing has changed.
+    /// is checked, as measured values may leave their range (Part 1, 3.3). `None` if nothing has
+    /// changed.
     pub fn write(
         &mut self,
         variable: VariableId,
@@ -390,8 +391,8 @@ impl Model {
         number.min(self.sources.len() - 1) as u16
     }
 
-    /// Replaces the value that holds as long as nothing was set at run time. Limits are not checked: it is
-    /// the station's maker who says so.
+    /// Replaces the value that holds as long as nothing was set at run time. Limits are not
+    /// checked: it is the station's maker who says so.
     pub fn set_default(
         &mut self,
         variable: VariableId,

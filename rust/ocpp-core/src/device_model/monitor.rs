@@ -77,8 +77,8 @@ pub struct Event {
 impl Model {
     /// Sets a monitor, or replaces the one of that id, and looks at once where the value stands.
     ///
-    /// One that is replaced tells also if it had triggered before (N07.FR.11). `triggered` says that the CSMS
-    /// was told in an earlier run: then only a return is news (N07.FR.14).
+    /// One that is replaced tells also if it had triggered before (N07.FR.11). `triggered` says
+    /// that the CSMS was told in an earlier run: then only a return is news (N07.FR.14).
     pub fn set_monitor(&mut self, setup: Setup, triggered: bool) {
         let replaced = self.clear_monitor(setup.id);
         let now = self.monitored_value(setup.variable).unwrap_or_default();
@@ -129,8 +129,9 @@ impl Model {
         }
     }
 
-    /// From now on only monitors up to that severity number are evaluated, none for -1. Those that are live
-    /// again and whose variable was written meanwhile are evaluated by the values of now (N07, remark 8).
+    /// From now on only monitors up to that severity number are evaluated, none for -1. Those that
+    /// are live again and whose variable was written meanwhile are evaluated by the values of now
+    /// (N07, remark 8).
     pub fn set_live_up_to(&mut self, severity: i8) {
         self.monitors.live_up_to = LiveUpTo(severity);
         let mut ids = Vec::new();
@@ -284,8 +285,8 @@ enum Verdict {
     First,
 }
 
-/// Whether a value is far enough from the one that was last told (N07.FR.18, N07.FR.19). Date-times count in
-/// seconds (Part 1, 3.4); for everything else that is no number any change will do.
+/// Whether a value is far enough from the one that was last told (N07.FR.18, N07.FR.19). Date-times
+/// count in seconds (Part 1, 3.4); for everything else that is no number any change will do.
 fn moved(
     data_type: DataType,
     reference: Option<&str>,

@@ -413,7 +413,8 @@ impl Filter {
             component_instance: instance(address.component_instance)?, // B08.FR.24, B08.FR.25
             evse_id: id(address.evse_id)?,                             // B08.FR.23
             connector_id: id(address.connector_id)?,                   // B08.FR.22
-            variable: if names_variable { Some(names.find(address.variable)?) } else { None }, // B08.FR.20
+            // B08.FR.20
+            variable: if names_variable { Some(names.find(address.variable)?) } else { None },
             variable_instance: instance(address.variable_instance)?, // B08.FR.21
         })
     }
@@ -431,8 +432,8 @@ impl Filter {
     }
 }
 
-/// The filters of a GetMonitoringReport are those of a GetReport (N02.FR.16 to N02.FR.21); this says which
-/// variables they cover, `None` for all.
+/// The filters of a GetMonitoringReport are those of a GetReport (N02.FR.16 to N02.FR.21); this
+/// says which variables they cover, `None` for all.
 pub fn covered<S: Source>(
     model: &Model,
     schema: &'static Schema,

@@ -346,8 +346,8 @@ impl Plan {
         })
     }
 
-    /// Leaves out an item that somebody else has refused (B05.FR.09), and those that were only fine with it:
-    /// a Target beyond the MaxSet that there will be.
+    /// Leaves out an item that somebody else has refused (B05.FR.09), and those that were only fine
+    /// with it: a Target beyond the MaxSet that there will be.
     pub fn refuse(&mut self, model: &Model, item: usize, reason_code: String, info: String) {
         let Some(position) = self.items.iter().position(|known| *known == item) else { return };
         let reason = NotSet::Rejected(Cow::Owned(reason_code), Cow::Owned(info));

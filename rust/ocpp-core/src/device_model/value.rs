@@ -147,8 +147,8 @@ impl Characteristics {
     }
 }
 
-/// Whether a text is an RFC 3339 date-time. Messages may leave out the offset, as some peers do; a value,
-/// which others read as it is, may not.
+/// Whether a text is an RFC 3339 date-time. Messages may leave out the offset, as some peers do; a
+/// value, which others read as it is, may not.
 fn is_date_time(text: &str) -> bool {
     let bytes = text.as_bytes();
     let has_offset = match bytes {

@@ -84,8 +84,8 @@ pub(crate) fn requested(model: &Model, request: &Bound<'_, PyAny>) -> PyResult<S
     Ok(Selection::requested(model, version.schema, request.as_ptr(), &source))
 }
 
-/// The variables that the componentVariable elements of a GetMonitoringReportRequest cover; `None` if
-/// it has none.
+/// The variables that the componentVariable elements of a GetMonitoringReportRequest cover; `None`
+/// if it has none.
 pub(crate) fn monitored(model: &Model, request: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u32>>> {
     let version = version_of(request, "GetMonitoringReportRequest")?;
     let source = PythonSource::new(version, request.py());
