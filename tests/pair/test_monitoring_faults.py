@@ -112,7 +112,9 @@ def test_n07_fr_04_an_event_on_its_way_when_the_link_breaks_is_sent_again(
         await site.settle(60)
         events = site.noticed("Mode")
         assert len(events) >= 2
-        assert {event["eventId"] for event in events} == {events[0]["eventId"]}
+        assert {(one["eventId"], one["timestamp"]) for one in events} == {
+            (events[0]["eventId"], events[0]["timestamp"])
+        }, "when it happened, not when it is told"
 
     at_rig(scenario, version)
 

@@ -139,7 +139,7 @@ class Snapshot:
             self.variables = replace(self.variables, **changed)
         except ConfigurationError as error:
             if len(changed) > 1:  # All the others are taken.
-                return frozenset().union(*(self._take({n: v}) for n, v in changed.items()))
+                return _NOTHING.union(*(self._take({n: v}) for n, v in changed.items()))
             self._of_no_use(next(iter(changed)), error)
             return _NOTHING
         return frozenset(changed)

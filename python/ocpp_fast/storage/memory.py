@@ -30,16 +30,21 @@ class _Done:
 _DONE = _Done()
 
 
+def _fold(name: str) -> str:
+    """Without the case of ASCII letters, as SQLite's NOCASE; other letters keep theirs."""
+    return name.lower() if name.isascii() else name.translate(_LOWER)
+
+
 def _component(component: str, instance: str, evse_id: int, connector_id: int) -> ComponentKey:
     """The key under which it is kept."""
-    return component.translate(_LOWER), instance.translate(_LOWER), evse_id, connector_id
+    return _fold(component), _fold(instance), evse_id, connector_id
 
 
 def _value(key: ValueKey) -> ValueKey:
     return (
         *_component(*key[:4]),
-        key[4].translate(_LOWER),
-        key[5].translate(_LOWER),
+        _fold(key[4]),
+        _fold(key[5]),
         key[6],
     )
 

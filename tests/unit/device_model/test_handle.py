@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any
@@ -268,3 +269,16 @@ async def test_store_of_what_is_not_persistent_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="not persistent"):
         await it.store(5)
     assert it.get() == 1
+
+
+async def test_telemetry_at_1_khz_makes_no_task_and_touches_no_disk() -> None:
+    storage = FaultyStorage()
+    it = handle("Level", storage=storage)
+    tasks = asyncio.all_tasks()
+    for number in range(10_000):
+        it.set(number / 10)
+        if number % 1_000 == 0:
+            await asyncio.sleep(0)
+            assert asyncio.all_tasks() == tasks
+    assert it.get() == 999.9
+    assert storage.attempts == 0
