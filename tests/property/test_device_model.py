@@ -465,7 +465,7 @@ def _check_item(
 STEPS: Final = ("get", "set", "set", "write", "report", "base_report")
 
 
-@settings(max_examples=120)
+@settings(max_examples=200)
 @given(data=st.data(), version=versions)
 def test_b05_b06_b07_b08_against_dicts(data: st.DataObject, version: OcppVersion) -> None:
     """B05.FR.01 to B08.FR.25 as far as they are about contents; statuses have their own table."""

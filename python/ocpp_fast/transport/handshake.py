@@ -79,10 +79,13 @@ def connection_url(endpoint: str, identity: str) -> str:
     """The URL at which the station `identity` reaches the CSMS at `endpoint`.
 
     Part 4, section 3.1.1: the percent-encoded identity as one more segment of the path. Raises
-    `ConfigurationError` if `endpoint` is no ws or wss URL or `identity` cannot be one.
+    `ConfigurationError` if `endpoint` is no ws or wss URL, if it holds a user or password, since
+    the device model tells it to anyone who asks, and if `identity` cannot be one.
     """
     check_identity(identity)
     parts = urlsplit(endpoint)
+    if "@" in parts.netloc:
+        raise ConfigurationError("the URL holds a user or password, which has a field of its own")
     if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.fragment:
         raise ConfigurationError(f"not a ws:// or wss:// URL: {endpoint}")
     path = f"{parts.path.rstrip('/')}/{quote(identity, safe='')}"

@@ -175,3 +175,13 @@ def test_a_copy_has_values_of_its_own() -> None:
     put(second, OcppVersion.V21, ("Box", "Kept", None, "9"))
     assert value_of(first, "Kept", where="Box") == "1"
     assert value_of(second, "Kept", where="Box") == "9"
+
+
+def test_a_write_that_changes_nothing_says_so() -> None:
+    cache = switch()
+    cache.watch(0)
+    assert cache.write(0, 0, "5", "internal") is not None
+    assert cache.write(0, 0, "5", "internal") is None
+    other = cache.write(0, 0, "5", "integrator")
+    assert other is not None, "it has another source now, which has to be stored"
+    assert (other[2:5], other[5] and other[5][7:]) == ((None, "5", False), ("5", "integrator"))

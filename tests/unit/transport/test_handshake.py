@@ -39,6 +39,12 @@ def test_an_endpoint_must_be_a_websocket_url(endpoint: str) -> None:
         connection_url(endpoint, "CS001")
 
 
+def test_an_endpoint_holds_no_credentials() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        connection_url("wss://CS001:geheim@csms.example/ocpp", "CS001")
+    assert "geheim" not in str(caught.value)
+
+
 @pytest.mark.parametrize("identity", ["x", "x" * 48, "EVSE*1-2_3=4+5|6@7.8", "ladepunkt ü"])
 def test_possible_identities(identity: str) -> None:
     check_identity(identity)
