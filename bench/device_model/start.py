@@ -23,7 +23,7 @@ from typing import Any, Final, cast
 import orjson
 import uvloop
 
-from bench.device_model.models import START_EVSES, Model
+from bench.device_model.models import ASKED, START_EVSES, Model
 from bench.harness import environment, pin_to_one_core
 from bench.run import RESULTS, ROOT
 
@@ -49,20 +49,22 @@ async def _start(folder: Path, database: Path, *, fill: bool) -> _Step:
     model = DeviceModel(cache, storage, clock=clock)
     found["model_ms"] = lap()
     await storage.open()
-    found["storage_ms"] = lap()
-    await model.open()
-    found["open_ms"] = lap()
-    found["ms"] = sum(found.values())
-    for _, content in files:
-        orjson.loads(content)
-    found["orjson_ms"] = lap()
-    found["variables"] = cache.variable_count
-    if fill:
-        codec, settings = Codec("2.0.1"), Model(START_EVSES)
-        for frame in settings.set_variables(len(settings.settings()) // 20):
-            call: Any = codec.decode(frame)
-            await model.set_variables(call.payload)
-    await storage.close()
+    try:
+        found["storage_ms"] = lap()
+        await model.open()
+        found["open_ms"] = lap()
+        found["ms"] = sum(found.values())
+        for _, content in files:
+            orjson.loads(content)
+        found["orjson_ms"] = lap()
+        found["variables"] = cache.variable_count
+        if fill:
+            codec, settings = Codec("2.0.1"), Model(START_EVSES)
+            for frame in settings.set_variables(len(settings.settings()) // ASKED):
+                call: Any = codec.decode(frame)
+                await model.set_variables(call.payload)
+    finally:
+        await storage.close()
     return found
 
 

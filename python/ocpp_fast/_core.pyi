@@ -354,8 +354,11 @@ class SetPlan:
         """Answers an item with Rejected (B05.FR.09); it is not in `rows` any more."""
     def reboot(self, item: int, /) -> None:
         """Answers an item with RebootRequired instead of Accepted."""
-    def apply(self) -> tuple[Message, list[DeviceModelChange], list[DeviceModelEvent]]:
-        """Sets the values: the response, what has changed, what was triggered."""
+    def apply(
+        self, everything: bool = True, /
+    ) -> tuple[Message, list[DeviceModelChange], list[DeviceModelEvent]]:
+        """Sets the values: the response, what has changed (with `everything` false only what is
+        watched), what was triggered."""
     def fail(self, reason_code: str, additional_info: str = "", /) -> Message:
         """The response when nothing could be stored; no value changes."""
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from device_model.models import ATTRIBUTES, get_request, set_request
-from ocpp_fast._core import DeviceModelCache
+from ocpp_fast._core import DeviceModelCache, SetPlan
 from ocpp_fast.messages import OcppVersion
+
+
+def applied(plan: SetPlan) -> tuple[Any, list[Any], list[Any]]:
+    """What `apply` gives, the response as whatever it is."""
+    return plan.apply()
 
 
 def got(cache: DeviceModelCache, version: OcppVersion, *wanted: Any) -> list[Any]:
@@ -16,7 +21,7 @@ def got(cache: DeviceModelCache, version: OcppVersion, *wanted: Any) -> list[Any
 
 
 def put(cache: DeviceModelCache, version: OcppVersion, *wanted: Any) -> list[Any]:
-    response, _, _ = cache.plan(set_request(version, *wanted), "csms").apply()
+    response, _, _ = applied(cache.plan(set_request(version, *wanted), "csms"))
     assert type(response) is version.module.SetVariablesResponse
     return list(response.set_variable_result)
 

@@ -204,7 +204,7 @@ class ModelSite(Site):
         return result
 
     def _monitoring(self, given: Mapping[str, Any]) -> Any:
-        members = {"where": "Rig", "severity": 5, **given}
+        members: dict[str, Any] = {"where": "Rig", "severity": 5, **given}
         return self.m.SetMonitoringDataType(
             component=component_type(self.version, members.pop("where")),
             variable=variable_type(self.version, members.pop("which")),

@@ -59,7 +59,9 @@ def model() -> DeviceModelCache:
     for one in WATCHED:
         secret = one.component == "Safe"
         kinds = ATTRIBUTES[:2] if one.data_type in {"integer", "decimal"} else ATTRIBUTES[:1]
-        limits = {"valuesList": "one,two,three"} if one.data_type == "OptionList" else {}
+        limits: dict[str, Any] = (
+            {"valuesList": "one,two,three"} if one.data_type == "OptionList" else {}
+        )
         start = one.values[0] if one.data_type == "OptionList" or secret else "0"
         mutability = "WriteOnly" if secret else "ReadWrite"
         contents.append(

@@ -288,7 +288,7 @@ class DeviceModel:
 
             def apply() -> None:
                 nonlocal response
-                response, changes, events = plan.apply()
+                response, changes, events = plan.apply(self._telling.wants_all)
                 self.took(changes, source, stored=True)
                 self._telling.tell_events(events)
 

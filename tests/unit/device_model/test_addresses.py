@@ -47,10 +47,9 @@ def test_b05_fr_01_02_03_12_b06_fr_01_02_03_11_each_element_has_its_answer(
     ]
     for asked in REQUESTED:
         request: Any = get_request(version, *((w, v, asked) for w, v in places))
-        results: Any = cache.get_variables(request).get_variable_result
-        _matches(results, request.get_variable_data, asked)
+        response: Any = cache.get_variables(request)
+        _matches(response.get_variable_result, request.get_variable_data, asked)
         request = set_request(version, *((w, v, asked, "1") for w, v in places))
-        response: Any
         response, _, _ = cache.plan(request, "csms").apply()
         _matches(response.set_variable_result, request.set_variable_data, asked)
 

@@ -124,11 +124,10 @@ def resolves(content: Any, pointer: str) -> bool:
     """Whether a pointer leads into a document, its last member perhaps missing."""
     *path, _last = pointer.split("/")[1:] or [""]
     for token in path:
-        key: Any = int(token) if isinstance(content, list) and token.isdigit() else token
+        is_index = isinstance(content, list) and token.isdigit()
+        key: Any = int(token) if is_index else token.replace("~1", "/").replace("~0", "~")
         try:
-            content = content[
-                key.replace("~1", "/").replace("~0", "~") if isinstance(key, str) else key
-            ]
+            content = content[key]
         except (KeyError, IndexError, TypeError):
             return False
     return True
@@ -286,7 +285,7 @@ def test_part_1_section_3_4_which_monitor_for_which_type(
         "transaction": False,
         "config_type": "HardWiredMonitor",
     }
-    limits = {"valuesList": "a,b"} if data_type.endswith("List") else {}
+    limits: dict[str, Any] = {"valuesList": "a,b"} if data_type.endswith("List") else {}
     both = (attribute(), attribute("Target"))
     content = component("Fan", variable("It", data_type, *both, monitors=[monitor], **limits))
     assert bool(problems_of(*files(content))) != is_allowed

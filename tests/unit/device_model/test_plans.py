@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from device_model.asking import put, reason, status, value_of
+from device_model.asking import applied, put, reason, status, value_of
 from device_model.models import (
     VERSIONS,
     attribute,
@@ -41,7 +41,7 @@ def test_a_plan_changes_nothing_before_it_is_applied(version: OcppVersion) -> No
     plan = cache.plan(request, "csms")
     assert [value_of(cache, name, where="Box") for name in ("Kept", "Passing")] == ["1", "2"]
     assert cache.source(0) == "default"
-    response, changes, events = plan.apply()
+    response, changes, events = applied(plan)
     assert [status(one) for one in response.set_variable_result] == ["Accepted", "Accepted"]
     assert [value_of(cache, name, where="Box") for name in ("Kept", "Passing")] == ["5", "6"]
     assert cache.source(0) == "csms"
@@ -85,7 +85,7 @@ def test_reboot_required(version: OcppVersion) -> None:
         set_request(version, ("Box", "Kept", None, "5"), ("Box", "Passing", None, "6")), "csms"
     )
     plan.reboot(0)
-    response, _, _ = plan.apply()
+    response, _, _ = applied(plan)
     assert [status(one) for one in response.set_variable_result] == ["RebootRequired", "Accepted"]
     assert value_of(cache, "Kept", where="Box") == "5"
 
@@ -108,7 +108,7 @@ def test_b05_fr_09_whoever_guards_a_variable_may_refuse(version: OcppVersion) ->
     assert plan.guarded == [(1, 0, 0, "5"), (3, 2, 0, "new")], "only what would be accepted"
     plan.refuse(1, "TxInProgress", "not now")
     assert [row[4] for row in plan.rows] == ["Secret"], "what is refused is not stored"
-    response, changes, _ = plan.apply()
+    response, changes, _ = applied(plan)
     assert [status(one) for one in response.set_variable_result] == [
         "Accepted",
         "Rejected",
@@ -160,7 +160,7 @@ def test_b05_fr_13_the_same_attribute_twice_ends_in_one_of_the_values(version: O
         set_request(version, ("Box", "Kept", None, "5"), ("box", "KEPT", "Actual", "6")), "csms"
     )
     stored = {row[4]: row[7] for row in plan.rows}
-    response, _, _ = plan.apply()
+    response, _, _ = applied(plan)
     accepted = [
         text
         for text, one in zip(("5", "6"), response.set_variable_result, strict=True)

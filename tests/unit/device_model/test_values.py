@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from device_model.asking import got, put, reason, status, value_of
+from device_model.asking import applied, got, put, reason, status, value_of
 from device_model.models import (
     ATTRIBUTES,
     VERSIONS,
@@ -264,7 +264,7 @@ def test_a_bound_that_is_refused_does_not_count(version: OcppVersion) -> None:
         plan = cache.plan(set_request(version, *wanted), "csms")
         if is_refused:
             plan.refuse(0, "TxInProgress", "")
-        response, _, _ = plan.apply()
+        response, _, _ = applied(plan)
         statuses = [status(one) for one in response.set_variable_result]
         assert statuses == (["Rejected", "Rejected"] if is_refused else ["Accepted", "Accepted"])
         target = int(cache.value(number, 1) or "0")

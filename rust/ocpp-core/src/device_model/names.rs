@@ -53,6 +53,13 @@ impl Names {
         &self.texts[id as usize]
     }
 
+    /// How many there are, [`ABSENT`] included.
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
     /// Memory in use, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {

@@ -15,9 +15,11 @@ use ocpp_core::device_model::monitor::{Event, Setup};
 use ocpp_core::device_model::report::{Base, Selection};
 use ocpp_core::device_model::structure::{Address, AttributeId, Structure, Unknown, VariableId};
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyTuple;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyString, PyTuple};
 
 use crate::native::serving;
 pub(crate) use pages::PySelection;
@@ -65,6 +67,8 @@ pub(crate) struct DeviceModelCache {
     definitions: Arc<Vec<ComponentRow>>,
     /// Monitors that the component files define.
     monitors: Arc<Vec<MonitorRow>>,
+    /// The names of the structure as Python has them, made when first needed.
+    names: Arc<[PyOnceLock<Py<PyString>>]>,
 }
 
 fn problem_row(problem: Problem) -> ProblemRow {
@@ -97,6 +101,11 @@ fn monitor_rows(structure: &Structure, definition: &ComponentDefinition) -> Vec<
     rows
 }
 
+/// A place for the Python string of each name.
+fn blank_names(structure: &Structure) -> Arc<[PyOnceLock<Py<PyString>>]> {
+    (0..structure.names.len()).map(|_| PyOnceLock::new()).collect()
+}
+
 #[pymethods]
 impl DeviceModelCache {
     #[staticmethod]
@@ -122,6 +131,7 @@ impl DeviceModelCache {
         }
         structure.shrink();
         let cache = Self {
+            names: blank_names(&structure),
             model: Model::new(Arc::new(structure)),
             definitions: Arc::new(definitions.iter().map(component_row).collect()),
             monitors: Arc::new(monitors),
@@ -134,6 +144,7 @@ impl DeviceModelCache {
             model: self.model.clone(),
             definitions: Arc::clone(&self.definitions),
             monitors: Arc::clone(&self.monitors),
+            names: Arc::clone(&self.names),
         }
     }
 
@@ -147,6 +158,7 @@ impl DeviceModelCache {
             let message = "there is such a component already".to_owned();
             return vec![(String::new(), String::new(), definition.key.to_string(), message)];
         }
+        self.names = blank_names(self.model.structure());
         let rows = monitor_rows(self.model.structure(), &definition);
         Arc::make_mut(&mut self.monitors).extend(rows);
         Arc::make_mut(&mut self.definitions).push(component_row(&definition));
@@ -519,7 +531,16 @@ impl DeviceModelCache {
         let structure = self.model.structure();
         let of = structure.variable(variable);
         let component = structure.component(of.component);
-        let name = |id| structure.names.text(id);
+        let name = |id: u32| {
+            let text = || PyString::new(py, structure.names.text(id)).unbind();
+            self.names[id as usize].get_or_init(py, text).bind(py)
+        };
+        let kind = match structure.attribute(attribute).kind {
+            AttributeKind::Actual => intern!(py, "Actual"),
+            AttributeKind::Target => intern!(py, "Target"),
+            AttributeKind::MinSet => intern!(py, "MinSet"),
+            AttributeKind::MaxSet => intern!(py, "MaxSet"),
+        };
         let row = (
             name(component.name),
             name(component.instance),
@@ -527,7 +548,7 @@ impl DeviceModelCache {
             component.connector_id,
             name(of.name),
             name(of.instance),
-            structure.attribute(attribute).kind.name(),
+            kind,
             value,
             source,
         );

@@ -68,7 +68,8 @@ impl SetPlan {
         self.plan.reboot(item);
     }
 
-    fn apply<'py>(&mut self, py: Python<'py>) -> PyResult<Applied<'py>> {
+    #[pyo3(signature = (everything=true, /))]
+    fn apply<'py>(&mut self, py: Python<'py>, everything: bool) -> PyResult<Applied<'py>> {
         self.end()?;
         let response = serving::set_response(&self.plan, self.request.bind(py))?;
         let mut cache = self.cache.borrow_mut(py);
@@ -76,7 +77,7 @@ impl SetPlan {
         for setting in self.plan.take_settings() {
             let change =
                 cache.model.set(setting.variable, setting.attribute, setting.value, &self.source);
-            if let Some(change) = change {
+            if let Some(change) = change.filter(|change| everything || change.watched) {
                 changes.push(cache.change(py, &change)?);
             }
         }
