@@ -122,6 +122,7 @@ def test_b07_fr_09_summary_inventory(version: OcppVersion) -> None:
         }
         assert needed <= named(quiet)
         assert not rig(quiet), "nothing of it is about availability"
+        assert {key[4] for key in named(quiet)} == {"availabilitystate"}, "nothing is wrong"
         own = site.own("Problem", where="ChargingStation")
         own.set(True)
         _, loud = await site.base_report("SummaryInventory", 7)

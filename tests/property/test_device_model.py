@@ -320,14 +320,16 @@ class Run:
         kind = self.data.draw(st.integers(0, 2))
         found = self._pages(self.cache.base_report(kind), every_attribute=kind == 1)
         if kind == 2:
-            must = {
-                key
+            wrong = {
+                key: one.attributes["Actual"]
                 for key, one in self.oracle.variables.items()
-                if key[4] in {"problem", "tripped"}
-                and one.attributes["Actual"].mutability != "WriteOnly"
-                and one.attributes["Actual"].value == "true"
+                if key[4] in {"problem", "tripped"} and one.attributes["Actual"].value == "true"
             }
-            assert must <= found
+            secret = {key for key, one in wrong.items() if one.mutability == "WriteOnly"}
+            must = wrong.keys() - secret
+            shown = {key for key in found if key[4] in {"problem", "tripped"}}
+            assert must <= shown, "what is wrong"
+            assert shown <= must | secret, "and not what is right"
         else:
             expected = self.oracle.inventory(settable_only=kind == 0)
             assert found == expected, found ^ expected

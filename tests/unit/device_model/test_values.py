@@ -269,3 +269,14 @@ def test_a_bound_that_is_refused_does_not_count(version: OcppVersion) -> None:
         assert statuses == (["Rejected", "Rejected"] if is_refused else ["Accepted", "Accepted"])
         target = int(cache.value(number, 1) or "0")
         assert target <= int(cache.value(number, 3) or "0")
+
+
+def test_a_constant_that_a_program_sets_is_not_stored() -> None:
+    """The component files say at each start what it is; a stored value could not be taken up."""
+    answer = attribute("Actual", "ReadOnly", "42", constant=True, persistent=True)
+    cache = load(component("Fan", variable("Answer", "integer", answer)))
+    number = cache.find("Fan", None, None, None, "Answer", None)
+    cache.watch(number)
+    change = cache.write(number, 0, "43", "internal")
+    assert change is not None
+    assert change[5] is None

@@ -339,7 +339,7 @@ impl Plan {
     /// What is to be durable before it is set: of an attribute that is set twice, the later value.
     pub fn lasting<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = &'a Setting> {
         self.settings.iter().enumerate().filter_map(move |(position, setting)| {
-            let persistent = model.structure().attribute(setting.attribute).persistent;
+            let persistent = model.structure().attribute(setting.attribute).is_stored();
             let later = &self.settings[position + 1..];
             let replaced = later.iter().any(|other| other.attribute == setting.attribute);
             (persistent && !replaced).then_some(setting)

@@ -376,6 +376,13 @@ impl Variable {
 }
 
 impl Attribute {
+    /// Whether values set at run time survive a restart. Constants are what the component files say
+    /// at each start, so what a program has set in their place is not kept.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.persistent && !self.constant
+    }
+
     fn new(definition: &AttributeDefinition, defaults: &mut String) -> Self {
         let default_start = defaults.len() as u32;
         defaults.push_str(definition.value.as_deref().unwrap_or_default());

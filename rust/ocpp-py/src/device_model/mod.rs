@@ -321,7 +321,7 @@ impl DeviceModelCache {
             .model
             .write(variable, attribute, value, source)
             .map_err(|fault| PyValueError::new_err(fault.to_string()))?;
-        let persistent = self.model.structure().attribute(attribute).persistent;
+        let persistent = self.model.structure().attribute(attribute).is_stored();
         match change {
             Some(change) if change.watched || persistent => self.change(py, &change).map(Some),
             _ => Ok(None),
@@ -509,7 +509,7 @@ impl DeviceModelCache {
     fn change<'py>(&self, py: Python<'py>, change: &Change) -> PyResult<Bound<'py, PyTuple>> {
         let definition = self.model.structure().attribute(change.attribute);
         let value = self.model.value(change.attribute).unwrap_or_default();
-        let row = if definition.persistent {
+        let row = if definition.is_stored() {
             let source = self.model.source(change.attribute);
             Some(self.row(py, change.variable, change.attribute, value, source)?)
         } else {

@@ -12,6 +12,7 @@ use super::memory::Owned;
 const PLACES: usize = 2048;
 const HINTS: usize = 4096;
 const ENCODED_PLACES: usize = 2048;
+const INTERNED_PLACES: usize = 256;
 
 /// Objects by the bytes that they were made from, by their members, and their text.
 pub(crate) struct Leaves {
@@ -19,7 +20,7 @@ pub(crate) struct Leaves {
     /// Which entry a place of a message had last time.
     hints: Box<[u16; HINTS]>,
     encoded: Box<[Encoded; ENCODED_PLACES]>,
-    interned: Box<[*mut ffi::PyObject; PLACES]>,
+    interned: Box<[*mut ffi::PyObject; INTERNED_PLACES]>,
 }
 
 /// An object and the bytes that it was made from.
@@ -48,7 +49,7 @@ impl Default for Leaves {
             entries: Box::new([unread; PLACES]),
             hints: Box::new([0; HINTS]),
             encoded: Box::new([unwritten; ENCODED_PLACES]),
-            interned: Box::new([ptr::null_mut(); PLACES]),
+            interned: Box::new([ptr::null_mut(); INTERNED_PLACES]),
         }
     }
 }
@@ -140,7 +141,7 @@ unsafe fn place_of_members(object: *mut ffi::PyObject) -> usize {
         let mixed = (0..class.slots).fold(0_u64, |mixed, slot| {
             mixed.rotate_left(9) ^ class.member(object, slot) as usize as u64
         });
-        scatter(mixed, PLACES)
+        scatter(mixed, INTERNED_PLACES)
     }
 }
 
