@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from bench.device_model.models import Paging, Place
+from bench.device_model.models import Model, Paging, Place
 from bench.payloads import JsonObject, Version
 from bench.schemas import schema
 
@@ -41,6 +41,11 @@ class DictModel:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def write(self, place: Place, value: str) -> None:
+        """Sets the Actual value of a variable."""
+        variable = place.variable["name"], place.variable.get("instance")
+        self._attributes[*_component_key(place.component), *variable, "Actual"]["value"] = value
 
     def get_variables(self, frame: bytes) -> bytes:
         """A GetVariables frame to its answer."""
@@ -106,6 +111,14 @@ class DictModel:
             frame = [2, message_ids[number], "NotifyReport", body]
             pages.append(_dumps(frame, None, orjson.OPT_UTC_Z))
         return pages
+
+
+def running(model: Model) -> DictModel:
+    """The model with the readings of a running station."""
+    made = DictModel(model.places)
+    for place, value in model.readings():
+        made.write(place, value)
+    return made
 
 
 def checked(model: DictModel, version: Version) -> Callable[[bytes], bytes]:

@@ -48,6 +48,11 @@ class Trait(NamedTuple):
     also: tuple[str, ...] = ()
     """Attributes beside Actual."""
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it can have any number within its limits."""
+        return self.limits is not None and self.text is None
+
 
 def _readings(name: str, instances: str, unit: str, low: float, high: float) -> list[Trait]:
     return [
@@ -215,10 +220,15 @@ class Place(NamedTuple):
     definition: JsonObject
 
     @property
-    def mutability(self) -> str:
-        """Of the attribute Actual."""
-        actual = self.definition["attributes"][0]
-        return str(actual.get("mutability", "ReadWrite"))
+    def trait(self) -> Trait | None:
+        """What it was made from, if it belongs to an EVSE or connector."""
+        if "evse" not in self.component:
+            return None
+        return _TRAITS[self.variable["name"], self.variable.get("instance")]
+
+
+_TRAITS: Final = {(trait.name, trait.instance): trait for trait in EVSE_TRAITS + CONNECTOR_TRAITS}
+"""What both have is alike."""
 
 
 @dataclass(frozen=True)
@@ -270,17 +280,27 @@ class Model:
 
         return [_call(index, "GetVariables", body(next(chunks))) for index in range(requests)]
 
+    def readings(self) -> Iterator[tuple[Place, str]]:
+        """What a running station has written by itself: all numbers that the CSMS cannot set,
+        each with another value than its file has.
+        """
+        rng = random.Random("readings")
+        for place in self.places:
+            trait = place.trait
+            if trait is not None and trait.is_free and trait.mutability == "ReadOnly":
+                yield place, value_of(trait, 0, rng)
+
     def settings(self) -> list[tuple[Place, Trait]]:
         """Persistent variables of EVSEs and connectors that a CSMS sets to any of many values; as
         many as fill requests.
         """
-        traits = {(trait.name, trait.instance): trait for trait in EVSE_TRAITS + CONNECTOR_TRAITS}
-        found: list[tuple[Place, Trait]] = []
-        for place in self.places:
-            if "evse" in place.component and place.mutability == "ReadWrite":
-                name = place.variable["name"], place.variable.get("instance")
-                if traits[name].limits is not None:
-                    found.append((place, traits[name]))
+        found = [
+            (place, trait)
+            for place in self.places
+            if (trait := place.trait) is not None
+            and trait.is_free
+            and trait.mutability == "ReadWrite"
+        ]
         return found[: len(found) // ASKED * ASKED]
 
     def set_variables(self, requests: int) -> list[bytes]:

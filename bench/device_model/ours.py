@@ -20,6 +20,28 @@ def load(model: Model) -> DeviceModelCache:
     return cache
 
 
+def running(model: Model) -> DeviceModelCache:
+    """The model with the readings of a running station."""
+    cache = load(model)
+    write_readings(cache, model)
+    return cache
+
+
+def write_readings(cache: DeviceModelCache, model: Model) -> None:
+    """Writes what a station writes."""
+    for place, value in model.readings():
+        component, variable, evse = place.component, place.variable, place.component["evse"]
+        number = cache.find(
+            component["name"],
+            component.get("instance"),
+            evse["id"],
+            evse.get("connectorId"),
+            variable["name"],
+            variable.get("instance"),
+        )
+        cache.write(number, 0, value, "internal")
+
+
 def load_files(files: Sequence[tuple[str, bytes]], connectors: Sequence[int]) -> DeviceModelCache:
     """Raises `ValueError` with the first problems."""
     cache, problems = DeviceModelCache.load(files, connectors, VERSIONS)

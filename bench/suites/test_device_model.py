@@ -24,14 +24,14 @@ def _model(size: int) -> Model:
 
 @cache
 def _peer(size: int) -> dicts.DictModel:
-    return dicts.DictModel(_model(size).places)
+    return dicts.running(_model(size))
 
 
 @cache
 def _cache(size: int) -> Any:
     from bench.device_model import ours
 
-    return ours.load(_model(size))
+    return ours.running(_model(size))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -27,7 +27,7 @@ def model() -> Model:
 @cache
 def peer() -> dicts.DictModel:
     """The same in dicts."""
-    return dicts.DictModel(model().places)
+    return dicts.running(model())
 
 
 @cache
@@ -35,7 +35,7 @@ def core() -> Any:
     """The same in our cache."""
     from bench.device_model import ours
 
-    return ours.load(model())
+    return ours.running(model())
 
 
 def checker(version: Version, type_name: str) -> Any:

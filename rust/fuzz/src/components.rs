@@ -87,14 +87,13 @@ fn set_defaults(model: &mut Model, definition: &ComponentDefinition) {
             variable: name.as_bytes(),
             variable_instance: variable.instance.as_deref().unwrap_or_default().as_bytes(),
         };
-        let id = model.structure().find(&address).unwrap_or_else(|_| panic!("{address:?}"));
+        let found = model.structure().find(&address).unwrap_or_else(|_| panic!("{address:?}"));
         for attribute in &variable.attributes {
-            let found = model.structure().variable(id);
-            let number = model.structure().find_attribute(found, attribute.kind);
+            let number = model.structure().find_attribute(&found, attribute.kind);
             let number = number.unwrap_or_else(|| panic!("{:?}", attribute.kind));
             assert_eq!(model.value(number), attribute.value.as_deref());
             let value = attribute.value.as_deref().unwrap_or("0");
-            if model.write(id, number, value, "fuzz").is_ok() {
+            if model.write(found.id, number, value, "fuzz").is_ok() {
                 assert_eq!(model.value(number), Some(value));
             }
         }

@@ -90,7 +90,7 @@ fn address(name: &'static str) -> Address<'static> {
 
 fn write(model: &mut Model, variable: VariableId, kind: AttributeKind, value: &str) {
     let structure = model.structure();
-    let attribute = structure.find_attribute(structure.variable(variable), kind).unwrap();
+    let attribute = structure.find_attribute(&structure.variable(variable), kind).unwrap();
     model.write(variable, attribute, value, "internal").unwrap();
 }
 

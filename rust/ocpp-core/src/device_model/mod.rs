@@ -13,4 +13,5 @@ pub mod report;
 pub mod required;
 pub mod serve;
 pub mod structure;
+mod texts;
 pub mod value;

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::definition::{AttributeKind, ComponentDefinition, DataType, Mutability};
 use super::monitor::Monitors;
 use super::structure::{Address, AttributeId, Structure, Unknown, Variable, VariableId};
@@ -26,8 +28,10 @@ const MONITORED: u8 = 4;
 #[derive(Clone, Debug)]
 pub struct Model {
     structure: Arc<Structure>,
-    /// One for each attribute; most hold their default for ever, so empty ones are small.
-    values: Vec<Option<Box<Slot>>>,
+    /// For each attribute the number of what was written, counted from 1; most hold their default
+    /// for ever.
+    values: Vec<u32>,
+    written: Vec<Slot>,
     flags: Vec<u8>,
     /// Words for where values come from; a slot has the place of its own in it.
     sources: Vec<Box<str>>,
@@ -57,7 +61,8 @@ const MAX_VALUE: usize = 2500;
 /// What was set at run time, or replaces the default here.
 #[derive(Clone, Debug)]
 struct Slot {
-    text: Box<str>,
+    /// Most values are short, and stand in the slot itself.
+    text: SmolStr,
     source: u16,
 }
 
@@ -108,7 +113,7 @@ pub struct Setting {
     /// The attribute.
     pub attribute: AttributeId,
     /// The new value.
-    pub value: Box<str>,
+    pub value: SmolStr,
 }
 
 impl From<Unknown> for NotRead {
@@ -142,6 +147,7 @@ impl Model {
         let mut model = Self {
             structure,
             values: Vec::new(),
+            written: Vec::new(),
             flags: Vec::new(),
             sources: vec![DEFAULT_SOURCE.into()],
             monitors: Monitors::default(),
@@ -152,7 +158,7 @@ impl Model {
     }
 
     fn make_room(&mut self) {
-        self.values.resize(self.structure.attribute_count(), None);
+        self.values.resize(self.structure.attribute_count(), 0);
         self.flags.resize(self.structure.variable_count(), 0);
     }
 
@@ -174,9 +180,17 @@ impl Model {
     #[inline]
     #[must_use]
     pub fn value(&self, attribute: AttributeId) -> Option<&str> {
-        match &self.values[attribute] {
+        match self.slot(attribute) {
             Some(slot) => Some(&slot.text),
-            None => self.structure.default_value(self.structure.attribute(attribute)),
+            None => self.structure.default_value(attribute),
+        }
+    }
+
+    #[inline]
+    fn slot(&self, attribute: AttributeId) -> Option<&Slot> {
+        match self.values[attribute.slot as usize] {
+            0 => None,
+            number => self.written.get(number as usize - 1),
         }
     }
 
@@ -193,20 +207,23 @@ impl Model {
     }
 
     fn source_of(&self, attribute: AttributeId) -> u16 {
-        self.values[attribute].as_ref().map_or(0, |slot| slot.source)
+        self.slot(attribute).map_or(0, |slot| slot.source)
     }
 
-    fn put(&mut self, attribute: AttributeId, text: Box<str>, source: u16) {
-        match &mut self.values[attribute] {
-            Some(slot) => **slot = Slot { text, source },
-            empty => *empty = Some(Box::new(Slot { text, source })),
+    fn put(&mut self, attribute: AttributeId, text: SmolStr, source: u16) {
+        let number = &mut self.values[attribute.slot as usize];
+        if *number == 0 {
+            self.written.push(Slot { text, source });
+            *number = self.written.len() as u32;
+        } else {
+            self.written[*number as usize - 1] = Slot { text, source };
         }
     }
 
     /// What the CSMS may read: the value, empty if there is none (B06.FR.13).
     #[inline]
     pub fn read(&self, address: &Address<'_>, kind: AttributeKind) -> Result<&str, NotRead> {
-        let attribute = self.readable(self.structure.find(address)?, kind)?;
+        let attribute = self.readable(&self.structure.find(address)?, kind)?;
         Ok(self.reported(self.value(attribute).unwrap_or_default()))
     }
 
@@ -216,9 +233,11 @@ impl Model {
         let structure = self.structure();
         let keys: Vec<_> = asked.iter().map(|(address, _)| structure.key(address)).collect();
         let variables: Vec<_> = keys.iter().map(|key| structure.find_key(&(*key)?)).collect();
-        let attributes = variables.iter().zip(asked);
-        let attributes: Vec<_> =
-            attributes.map(|(variable, (_, kind))| self.readable((*variable)?, *kind)).collect();
+        let attributes = variables.iter().zip(asked).map(|(variable, (_, kind))| {
+            let variable = variable.as_ref().map_err(|unknown| *unknown)?;
+            self.readable(variable, *kind)
+        });
+        let attributes: Vec<_> = attributes.collect();
         let values = attributes.iter().map(|attribute| {
             let value = self.value((*attribute)?).unwrap_or_default();
             // Asks for the text now, so that it is there when the answer is made.
@@ -234,10 +253,10 @@ impl Model {
 
     /// The attribute of a variable, if the CSMS may read it.
     #[inline]
-    fn readable(&self, variable: VariableId, kind: AttributeKind) -> Result<AttributeId, NotRead> {
+    fn readable(&self, variable: &Variable, kind: AttributeKind) -> Result<AttributeId, NotRead> {
         let attribute = self
             .structure
-            .find_attribute(self.structure.variable(variable), kind)
+            .find_attribute(variable, kind)
             .ok_or(NotRead::NotSupportedAttributeType)?;
         if self.structure.attribute(attribute).mutability == Mutability::WriteOnly {
             return Err(NotRead::WriteOnly);
@@ -269,8 +288,7 @@ impl Model {
         value: &str,
         earlier: &[Setting],
     ) -> Result<Setting, NotSet> {
-        let id = self.structure.find(address)?;
-        let variable = self.structure.variable(id);
+        let variable = &self.structure.find(address)?;
         let attribute = self
             .structure
             .find_attribute(variable, kind)
@@ -287,19 +305,19 @@ impl Model {
         }
         self.check_limits(variable, value)?;
         self.check_set_range(variable, kind, value, earlier)?;
-        Ok(Setting { variable: id, attribute, value: value.into() })
+        Ok(Setting { variable: variable.id, attribute, value: value.into() })
     }
 
     /// Format and limits, of which an interval of 0 that turns something off needs to keep none.
     fn check_limits(&self, variable: &Variable, value: &str) -> Result<(), ValueFault> {
         let characteristics = self.structure.characteristics(variable);
-        let zero = variable.zero_means_off() && parse_number(value) == Some(0.0);
+        let zero = variable.zero_means_off && parse_number(value) == Some(0.0);
         characteristics.check(value, !zero)
     }
 
     /// Whether a setting still holds when only `earlier` ones come before it.
     pub(super) fn check_again(&self, setting: &Setting, earlier: &[Setting]) -> Result<(), NotSet> {
-        let variable = self.structure.variable(setting.variable);
+        let variable = &self.structure.variable(setting.variable);
         let kind = self.structure.attribute(setting.attribute).kind;
         self.check_set_range(variable, kind, &setting.value, earlier)
     }
@@ -357,7 +375,7 @@ impl Model {
 
     /// Whether the station may write that value.
     pub fn check_format(&self, variable: VariableId, value: &str) -> Result<(), ValueFault> {
-        self.structure.characteristics(self.structure.variable(variable)).check(value, false)
+        self.structure.characteristics(&self.structure.variable(variable)).check(value, false)
     }
 
     /// Sets a checked value and evaluates the monitors of its variable.
@@ -365,7 +383,7 @@ impl Model {
         &mut self,
         variable: VariableId,
         attribute: AttributeId,
-        value: Box<str>,
+        value: SmolStr,
         source: &str,
     ) -> Option<Change> {
         let changed = self.value(attribute) != Some(&value);
@@ -399,7 +417,7 @@ impl Model {
         attribute: AttributeId,
         value: &str,
     ) -> Result<(), ValueFault> {
-        let characteristics = self.structure.characteristics(self.structure.variable(variable));
+        let characteristics = self.structure.characteristics(&self.structure.variable(variable));
         match characteristics.check(value, false) {
             Ok(()) | Err(ValueFault::TooShort | ValueFault::TooLong) => {}
             Err(fault) => return Err(fault),
@@ -419,14 +437,13 @@ impl Model {
         value: &str,
         source: &str,
     ) -> bool {
-        let Ok(id) = self.structure.find(address) else { return false };
-        let variable = self.structure.variable(id);
-        let Some(attribute) = self.structure.find_attribute(variable, kind) else { return false };
+        let Ok(variable) = self.structure.find(address) else { return false };
+        let Some(attribute) = self.structure.find_attribute(&variable, kind) else { return false };
         // Measured values may be beyond the limits, what the CSMS has set may not.
         let checked = if source == PEER_SOURCE {
-            self.check_limits(variable, value)
+            self.check_limits(&variable, value)
         } else {
-            self.check_format(id, value)
+            self.check_format(variable.id, value)
         };
         if self.structure.attribute(attribute).constant || checked.is_err() {
             return false;
@@ -502,10 +519,10 @@ impl Model {
     /// Memory in use, in bytes; what stations share is counted in full.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let texts: usize =
-            self.values.iter().flatten().map(|slot| slot.text.len() + size_of::<Slot>()).sum();
+        let texts: usize = self.written.iter().map(|slot| slot.text.len()).sum();
         self.structure.memory()
-            + self.values.capacity() * size_of::<usize>()
+            + self.values.capacity() * size_of::<u32>()
+            + self.written.capacity() * size_of::<Slot>()
             + texts
             + self.flags.capacity()
     }

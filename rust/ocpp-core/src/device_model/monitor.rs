@@ -222,7 +222,7 @@ impl Model {
     pub fn value_for_peer(&self, variable: VariableId) -> Box<str> {
         let definition = self.structure().variable(variable);
         self.structure()
-            .find_attribute(definition, AttributeKind::Actual)
+            .find_attribute(&definition, AttributeKind::Actual)
             .filter(|attribute| !self.is_secret(*attribute))
             .and_then(|attribute| self.value(attribute))
             .map_or("", |value| self.reported(value))
@@ -230,7 +230,7 @@ impl Model {
     }
 
     fn monitored_value(&self, variable: VariableId) -> Option<&str> {
-        self.actual(self.structure().variable(variable))
+        self.actual(&self.structure().variable(variable))
     }
 
     /// Whether a transaction runs where the variable is; for the station, anywhere.
@@ -246,13 +246,13 @@ impl Model {
     fn judge(&self, monitor: &Monitor) -> Option<Verdict> {
         let Setup { variable, kind, value: limit, .. } = monitor.setup;
         let definition = self.structure().variable(variable);
-        let actual = self.actual(definition)?;
+        let actual = self.actual(&definition)?;
         let beyond = match kind {
             MonitorKind::UpperThreshold => parse_number(actual)? > limit, // N07.FR.16
             MonitorKind::LowerThreshold => parse_number(actual)? < limit, // N07.FR.17
             MonitorKind::Delta => {
                 return moved(
-                    self.data_type(definition),
+                    self.data_type(&definition),
                     monitor.reference.as_deref(),
                     actual,
                     limit,
@@ -260,9 +260,9 @@ impl Model {
             }
             MonitorKind::TargetDelta | MonitorKind::TargetDeltaRelative => {
                 let attribute =
-                    self.structure().find_attribute(definition, AttributeKind::Target)?;
+                    self.structure().find_attribute(&definition, AttributeKind::Target)?;
                 let target = self.value(attribute)?;
-                if self.data_type(definition).is_number() {
+                if self.data_type(&definition).is_number() {
                     off_target(kind, parse_number(actual)?, parse_number(target)?, limit)
                 } else {
                     actual != target

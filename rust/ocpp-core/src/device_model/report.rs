@@ -68,11 +68,11 @@ impl Selection {
     #[must_use]
     pub fn base(model: &Model, base: Base) -> Self {
         let structure = model.structure();
-        let all = structure.components().iter().flat_map(|component| &component.variables).copied();
+        let all = 0..structure.variable_count() as VariableId;
         Self::new(match base {
             Base::Full => all.collect(),
             Base::Configuration => {
-                all.filter(|id| is_settable(structure, structure.variable(*id))).collect()
+                all.filter(|id| is_settable(structure, &structure.variable(*id))).collect()
             }
             Base::Summary => Summary::new(model).variables(all),
         })
@@ -94,16 +94,16 @@ impl Selection {
                 continue;
             }
             let Some(filters) = &filters else {
-                variables.extend(&component.variables);
+                variables.extend(structure.variables_of(component));
                 continue;
             };
             let filters: Vec<_> =
                 filters.iter().filter(|filter| filter.covers(component)).collect();
-            let wanted = |id: &&VariableId| {
-                let variable = structure.variable(**id);
-                filters.iter().any(|filter| filter.covers_variable(variable))
+            let wanted = |id: &VariableId| {
+                let variable = structure.variable(*id);
+                filters.iter().any(|filter| filter.covers_variable(&variable))
             };
-            variables.extend(component.variables.iter().filter(wanted));
+            variables.extend(structure.variables_of(component).filter(wanted));
         }
         Self::new(variables)
     }
@@ -178,7 +178,7 @@ fn write_integer(value: i64, out: &mut Writer) {
 /// One `ReportDataType`.
 fn write_variable(model: &Model, id: VariableId, max_elements: bool, out: &mut Writer) {
     let structure = model.structure();
-    let variable = structure.variable(id);
+    let variable = &structure.variable(id);
     write_component(structure, structure.component(variable.component), out);
     out.raw(b",\"variable\":{\"name\":");
     out.string(structure.names.text(variable.name).as_bytes());
@@ -300,7 +300,7 @@ impl<'a> Summary<'a> {
 
     fn variables(&self, all: impl Iterator<Item = VariableId>) -> Vec<VariableId> {
         all.filter(|id| {
-            let variable = self.model.structure().variable(*id);
+            let variable = &self.model.structure().variable(*id);
             if Some(variable.name) == self.state {
                 return self.is_state_of_a_tier(variable);
             }
@@ -324,9 +324,9 @@ impl<'a> Summary<'a> {
             variable: b"AvailabilityState",
             ..Address::default()
         };
-        let of_evse = structure.find(&evse).ok().map(|id| structure.variable(id));
+        let of_evse = structure.find(&evse).ok();
         let own = self.model.actual(variable).filter(|state| !state.is_empty());
-        own.is_some() && own != of_evse.and_then(|evse| self.model.actual(evse))
+        own.is_some() && own != of_evse.as_ref().and_then(|evse| self.model.actual(evse))
     }
 }
 
@@ -359,15 +359,15 @@ fn matches_criterion(model: &Model, component: &Component, criterion: &str) -> b
     debug_assert!(CRITERIA.contains(&criterion));
     let structure = model.structure();
     let name = structure.names.find(criterion.as_bytes());
-    let of_name = component
-        .variables
-        .iter()
-        .map(|id| structure.variable(*id))
+    let of_name = structure
+        .variables_of(component)
+        .map(|id| structure.variable(id))
         .filter(|variable| Some(variable.name) == name);
     let mut is_absent = criterion != "Problem";
     for variable in of_name {
         is_absent = false;
-        if model.data_type(variable) == DataType::Boolean && model.actual(variable) == Some("true")
+        if model.data_type(&variable) == DataType::Boolean
+            && model.actual(&variable) == Some("true")
         {
             return true;
         }
@@ -454,8 +454,8 @@ pub fn covered<S: Source>(
             continue;
         };
         for component in structure.components().iter().filter(|one| filter.covers(one)) {
-            let wanted = |id: &&VariableId| filter.covers_variable(structure.variable(**id));
-            covered.extend(component.variables.iter().filter(wanted));
+            let wanted = |id: &VariableId| filter.covers_variable(&structure.variable(*id));
+            covered.extend(structure.variables_of(component).filter(wanted));
         }
     }
     covered.sort_unstable();

@@ -1,4 +1,10 @@
 //! What a device model consists of, without the values that were set at run time.
+//!
+//! Components of one kind, the EVSEs of a station, have the same variables: their [`Shape`] is kept
+//! once, and a variable is a place in its component. So what a look-up touches stays small and near,
+//! however many EVSEs there are.
+
+use std::ops::Range;
 
 use hashbrown::HashTable;
 
@@ -8,14 +14,22 @@ use super::definition::{
 };
 use super::names::{Names, mix};
 use super::report;
+use super::texts::Texts;
 use super::value::zero_means_off;
 
 /// Number of a component.
 pub type ComponentId = u32;
 /// Number of a variable, counted over all components.
 pub type VariableId = u32;
-/// Number of an attribute, counted over all variables.
-pub type AttributeId = usize;
+
+/// An attribute of a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttributeId {
+    /// Counted over the attributes of all variables: where its value is.
+    pub slot: u32,
+    /// Counted over the attributes of all shapes: where its definition is.
+    definition: u32,
+}
 
 /// Components, variables, characteristics and defaults.
 ///
@@ -26,18 +40,23 @@ pub struct Structure {
     pub names: Names,
     components: Vec<Component>,
     component_index: HashTable<ComponentId>,
-    variables: Vec<Variable>,
-    variable_index: HashTable<VariableId>,
+    /// The component of each variable.
+    owners: Vec<ComponentId>,
+    shapes: Vec<Shape>,
+    /// The variables of all shapes.
+    members: Vec<Member>,
+    member_index: HashTable<u32>,
+    /// The attributes of all shapes.
     attributes: Vec<Attribute>,
-    /// All defaults, one after the other.
-    defaults: String,
+    /// Defaults by slot.
+    defaults: Texts,
     characteristics: Vec<Characteristics>,
     /// The same as JSON.
     characteristics_texts: Vec<Box<str>>,
 }
 
 /// A component; absent ids are 0.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Component {
     /// Number of its name.
     pub name: u32,
@@ -47,13 +66,39 @@ pub struct Component {
     pub evse_id: u32,
     /// Its connector.
     pub connector_id: u32,
-    /// Its variables, in the order of their definition.
-    pub variables: Vec<VariableId>,
+    shape: u32,
+    first_variable: VariableId,
+    first_slot: u32,
+}
+
+/// The variables that components of one kind have.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    /// Number of the name of these components.
+    component: u32,
+    first_member: u32,
+    members: u32,
+    first_attribute: u32,
+}
+
+/// A variable of a shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Member {
+    shape: u32,
+    name: u32,
+    instance: u32,
+    source: u32,
+    characteristics: u32,
+    first_attribute: u32,
+    attributes: u8,
+    zero_means_off: bool,
 }
 
 /// A variable of a component.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
+    /// Its number.
+    pub id: VariableId,
     /// Number of its name.
     pub name: u32,
     /// Number of its instance.
@@ -62,19 +107,16 @@ pub struct Variable {
     pub component: ComponentId,
     /// Number of the integrator's word for its owner.
     pub source: u32,
+    /// Whether 0 is allowed below the lower limit, where it turns something off.
+    pub zero_means_off: bool,
     characteristics: u32,
-    first_attribute: u32,
     attributes: u8,
-    zero_means_off: bool,
+    first: AttributeId,
 }
 
 /// An attribute of a variable.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attribute {
-    /// Where the value starts that holds as long as nothing was set at run time.
-    default_start: u32,
-    /// Its length; `NONE` if there is none.
-    default_length: u32,
     /// Which one.
     pub kind: AttributeKind,
     /// What the CSMS may do.
@@ -124,49 +166,85 @@ impl Structure {
     /// Adds a component with all its variables; false, and nothing added, if it is there already.
     pub fn add(&mut self, definition: &ComponentDefinition) -> bool {
         let ComponentKey { name, instance, evse_id, connector_id } = &definition.key;
-        let component = Component {
+        let mut component = Component {
             name: self.names.add(name),
             instance: self.names.add(instance.as_deref().unwrap_or_default()),
             evse_id: evse_id.unwrap_or_default(),
             connector_id: connector_id.unwrap_or_default(),
-            variables: Vec::with_capacity(definition.variables.len()),
+            shape: 0,
+            first_variable: self.owners.len() as VariableId,
+            first_slot: self.defaults.len() as u32,
         };
         let hash = component.hash();
         let same = |id: &ComponentId| self.components[*id as usize].is_same(&component);
         if self.component_index.find(hash, same).is_some() {
             return false;
         }
+        component.shape = self.shape_of(component.name, name, &definition.variables);
         let id = self.components.len() as ComponentId;
         self.components.push(component);
         let components = &self.components;
         self.component_index.insert_unique(hash, id, |id| components[*id as usize].hash());
-        for variable in &definition.variables {
-            self.add_variable(id, variable);
+        self.owners.extend(definition.variables.iter().map(|_| id));
+        for attribute in definition.variables.iter().flat_map(|variable| &variable.attributes) {
+            self.defaults.push(attribute.value.as_deref());
         }
         true
     }
 
-    fn add_variable(&mut self, component: ComponentId, definition: &VariableDefinition) {
-        let component_name = self.names.text(self.components[component as usize].name);
-        let variable = Variable {
-            zero_means_off: zero_means_off(component_name, &definition.name),
-            name: self.names.add(&definition.name),
-            instance: self.names.add(definition.instance.as_deref().unwrap_or_default()),
+    /// The shape of these variables, which another component of that name may have already.
+    fn shape_of(&mut self, component: u32, name: &str, variables: &[VariableDefinition]) -> u32 {
+        let (first_member, first_attribute) = (self.members.len(), self.attributes.len());
+        let number = self.shapes.len() as u32;
+        for variable in variables {
+            let member = Member {
+                shape: number,
+                name: self.names.add(&variable.name),
+                instance: self.names.add(variable.instance.as_deref().unwrap_or_default()),
+                source: self.names.add(variable.source.as_deref().unwrap_or_default()),
+                characteristics: self.intern(&variable.characteristics),
+                first_attribute: self.attributes.len() as u32,
+                attributes: variable.attributes.len() as u8,
+                zero_means_off: zero_means_off(name, &variable.name),
+            };
+            self.members.push(member);
+            self.attributes.extend(variable.attributes.iter().map(Attribute::new));
+        }
+        let shape = Shape {
             component,
-            source: self.names.add(definition.source.as_deref().unwrap_or_default()),
-            characteristics: self.intern(&definition.characteristics),
-            first_attribute: self.attributes.len() as u32,
-            attributes: definition.attributes.len() as u8,
+            first_member: first_member as u32,
+            members: variables.len() as u32,
+            first_attribute: first_attribute as u32,
         };
-        let defaults = &mut self.defaults;
-        let attributes = definition.attributes.iter().map(|one| Attribute::new(one, defaults));
-        self.attributes.extend(attributes);
-        let id = self.variables.len() as VariableId;
-        self.variables.push(variable);
-        let variables = &self.variables;
-        let rehash = |id: &VariableId| variables[*id as usize].hash();
-        self.variable_index.insert_unique(variable.hash(), id, rehash);
-        self.components[component as usize].variables.push(id);
+        if let Some(known) = self.shapes.iter().position(|known| self.is_alike(known, &shape)) {
+            self.members.truncate(first_member);
+            self.attributes.truncate(first_attribute);
+            return known as u32;
+        }
+        self.shapes.push(shape);
+        for member in shape.first_member..self.members.len() as u32 {
+            let members = &self.members;
+            let rehash = |member: &u32| members[*member as usize].hash();
+            self.member_index.insert_unique(rehash(&member), member, rehash);
+        }
+        number
+    }
+
+    /// Whether two shapes, the other one the last, are the same but for where they stand.
+    fn is_alike(&self, known: &Shape, other: &Shape) -> bool {
+        if known.component != other.component || known.members != other.members {
+            return false;
+        }
+        let moved = other.first_attribute - known.first_attribute;
+        let known_members = &self.members[known.first_member as usize..][..known.members as usize];
+        let members = &self.members[other.first_member as usize..];
+        let alike = known_members.iter().zip(members).all(|(known, member)| {
+            let first_attribute = known.first_attribute + moved;
+            Member { shape: member.shape, first_attribute, ..*known } == *member
+        });
+        let attributes = &self.attributes[other.first_attribute as usize..];
+        let known_attributes = &self.attributes[known.first_attribute as usize..];
+        alike && known_attributes.starts_with(attributes)
     }
 
     /// Many variables are of one kind; looked for from the end, where the same file stands.
@@ -185,16 +263,17 @@ impl Structure {
     /// Gives back memory that was reserved for more.
     pub fn shrink(&mut self) {
         self.components.shrink_to_fit();
-        self.variables.shrink_to_fit();
+        self.owners.shrink_to_fit();
+        self.members.shrink_to_fit();
         self.attributes.shrink_to_fit();
-        self.defaults.shrink_to_fit();
+        self.defaults.shrink();
         self.characteristics.shrink_to_fit();
         self.characteristics_texts.shrink_to_fit();
     }
 
     /// The variable of that address.
     #[inline]
-    pub fn find(&self, address: &Address<'_>) -> Result<VariableId, Unknown> {
+    pub fn find(&self, address: &Address<'_>) -> Result<Variable, Unknown> {
         self.find_key(&self.key(address)?)
     }
 
@@ -210,15 +289,39 @@ impl Structure {
 
     /// The variable of these numbers.
     #[inline]
-    pub fn find_key(&self, key: &Key) -> Result<VariableId, Unknown> {
-        let same = |id: &VariableId| {
-            let variable = &self.variables[*id as usize];
-            variable.name == key.name
-                && variable.component == key.component
-                && variable.instance == key.instance
+    pub fn find_key(&self, key: &Key) -> Result<Variable, Unknown> {
+        let shape = self.components[key.component as usize].shape;
+        let same = |member: &u32| {
+            let member = &self.members[*member as usize];
+            member.name == key.name && member.shape == shape && member.instance == key.instance
         };
-        let hash = variable_hash(key.component, key.name, key.instance);
-        self.variable_index.find(hash, same).copied().ok_or(Unknown::Variable)
+        let hash = member_hash(shape, key.name, key.instance);
+        let member = self.member_index.find(hash, same).ok_or(Unknown::Variable)?;
+        Ok(self.placed(key.component, *member))
+    }
+
+    /// A variable of the shape as that of a component.
+    #[inline]
+    fn placed(&self, component: ComponentId, member: u32) -> Variable {
+        let of = &self.components[component as usize];
+        let shape = &self.shapes[of.shape as usize];
+        let Member { name, instance, source, characteristics, .. } = self.members[member as usize];
+        let Member { first_attribute, attributes, zero_means_off, .. } =
+            self.members[member as usize];
+        Variable {
+            id: of.first_variable + (member - shape.first_member),
+            name,
+            instance,
+            component,
+            source,
+            zero_means_off,
+            characteristics,
+            attributes,
+            first: AttributeId {
+                slot: of.first_slot + (first_attribute - shape.first_attribute),
+                definition: first_attribute,
+            },
+        }
     }
 
     #[inline]
@@ -228,7 +331,9 @@ impl Structure {
             instance: self.names.find(address.component_instance)?,
             evse_id: place(address.evse_id)?,
             connector_id: place(address.connector_id)?,
-            variables: Vec::new(),
+            shape: 0,
+            first_variable: 0,
+            first_slot: 0,
         };
         let same = |id: &ComponentId| self.components[*id as usize].is_same(&key);
         self.component_index.find(key.hash(), same).copied()
@@ -246,23 +351,33 @@ impl Structure {
         &self.components[id as usize]
     }
 
+    /// Numbers of the variables of a component, in the order of their definition.
+    #[must_use]
+    pub fn variables_of(&self, component: &Component) -> Range<VariableId> {
+        let members = self.shapes[component.shape as usize].members;
+        component.first_variable..component.first_variable + members
+    }
+
     /// How many variables there are.
     #[must_use]
     pub fn variable_count(&self) -> usize {
-        self.variables.len()
+        self.owners.len()
     }
 
     /// How many attributes there are.
     #[must_use]
     pub fn attribute_count(&self) -> usize {
-        self.attributes.len()
+        self.defaults.len()
     }
 
     /// A variable by its number.
     #[inline]
     #[must_use]
-    pub fn variable(&self, id: VariableId) -> &Variable {
-        &self.variables[id as usize]
+    pub fn variable(&self, id: VariableId) -> Variable {
+        let owner = self.owners[id as usize];
+        let component = &self.components[owner as usize];
+        let shape = &self.shapes[component.shape as usize];
+        self.placed(owner, shape.first_member + (id - component.first_variable))
     }
 
     /// The characteristics of a variable.
@@ -279,53 +394,52 @@ impl Structure {
         &self.characteristics_texts[variable.characteristics as usize]
     }
 
-    /// Numbers of the attributes of a variable.
+    /// The attributes of a variable.
     #[inline]
-    #[must_use]
-    pub fn attributes(&self, variable: &Variable) -> std::ops::Range<AttributeId> {
-        let first = variable.first_attribute as usize;
-        first..first + usize::from(variable.attributes)
+    pub fn attributes(
+        &self,
+        variable: &Variable,
+    ) -> impl ExactSizeIterator<Item = AttributeId> + use<> {
+        let AttributeId { slot, definition } = variable.first;
+        (0..u16::from(variable.attributes)).map(move |number| {
+            let number = u32::from(number);
+            AttributeId { slot: slot + number, definition: definition + number }
+        })
     }
 
-    /// An attribute by its number.
+    /// What an attribute is.
     #[inline]
     #[must_use]
     pub fn attribute(&self, id: AttributeId) -> &Attribute {
-        &self.attributes[id]
+        &self.attributes[id.definition as usize]
     }
 
     /// The value of an attribute as long as nothing was set at run time.
     #[inline]
     #[must_use]
-    pub fn default_value(&self, attribute: &Attribute) -> Option<&str> {
-        if attribute.default_length == NONE {
-            return None;
-        }
-        let start = attribute.default_start as usize;
-        self.defaults.get(start..start + attribute.default_length as usize)
+    pub fn default_value(&self, id: AttributeId) -> Option<&str> {
+        self.defaults.get(id.slot)
     }
 
     /// The attribute of that kind.
     #[inline]
     #[must_use]
     pub fn find_attribute(&self, variable: &Variable, kind: AttributeKind) -> Option<AttributeId> {
-        self.attributes(variable).find(|id| self.attributes[*id].kind == kind)
+        self.attributes(variable).find(|id| self.attribute(*id).kind == kind)
     }
 
     /// Memory in use, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let defaults = self.defaults.capacity();
-        let lists: usize =
-            self.components.iter().map(|one| one.variables.capacity() * size_of::<u32>()).sum();
         self.names.memory()
             + self.components.capacity() * size_of::<Component>()
-            + lists
             + self.component_index.allocation_size()
-            + self.variables.capacity() * size_of::<Variable>()
-            + self.variable_index.allocation_size()
+            + self.owners.capacity() * size_of::<ComponentId>()
+            + self.shapes.capacity() * size_of::<Shape>()
+            + self.members.capacity() * size_of::<Member>()
+            + self.member_index.allocation_size()
             + self.attributes.capacity() * size_of::<Attribute>()
-            + defaults
+            + self.defaults.memory()
             + self.characteristics.capacity() * size_of::<Characteristics>()
             + self.characteristics_texts.iter().map(|text| text.len() + 16).sum::<usize>()
     }
@@ -341,8 +455,8 @@ fn place(id: Option<i64>) -> Option<u32> {
 }
 
 #[inline]
-fn variable_hash(component: ComponentId, name: u32, instance: u32) -> u64 {
-    mix(u64::from(component) << 32 | u64::from(name)) ^ mix(u64::from(instance))
+fn member_hash(shape: u32, name: u32, instance: u32) -> u64 {
+    mix(u64::from(shape) << 32 | u64::from(name)) ^ mix(u64::from(instance))
 }
 
 impl Component {
@@ -362,39 +476,27 @@ impl Component {
     }
 }
 
-impl Variable {
+impl Member {
     #[inline]
     fn hash(&self) -> u64 {
-        variable_hash(self.component, self.name, self.instance)
-    }
-
-    /// Whether 0 is allowed below the lower limit, where it turns something off.
-    #[must_use]
-    pub fn zero_means_off(&self) -> bool {
-        self.zero_means_off
+        member_hash(self.shape, self.name, self.instance)
     }
 }
 
 impl Attribute {
-    /// Whether values set at run time survive a restart. Constants are what the component files say
-    /// at each start, so what a program has set in their place is not kept.
-    #[must_use]
-    pub fn is_stored(&self) -> bool {
-        self.persistent && !self.constant
-    }
-
-    fn new(definition: &AttributeDefinition, defaults: &mut String) -> Self {
-        let default_start = defaults.len() as u32;
-        defaults.push_str(definition.value.as_deref().unwrap_or_default());
+    fn new(definition: &AttributeDefinition) -> Self {
         Self {
-            default_start,
-            default_length: definition.value.as_ref().map_or(NONE, |value| value.len() as u32),
             kind: definition.kind,
             mutability: definition.mutability,
             persistent: definition.persistent,
             constant: definition.constant,
         }
     }
-}
 
-const NONE: u32 = u32::MAX;
+    /// Whether values set at run time survive a restart. Constants are what the component files say
+    /// at each start, so what a program has set in their place is not kept.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.persistent && !self.constant
+    }
+}

@@ -206,7 +206,7 @@ impl DeviceModelCache {
             variable_instance: variable_instance.unwrap_or_default().as_bytes(),
         };
         match self.model.structure().find(&address) {
-            Ok(id) => id.into(),
+            Ok(variable) => variable.id.into(),
             Err(Unknown::Component) => -1,
             Err(Unknown::Variable) => -2,
         }
@@ -219,7 +219,7 @@ impl DeviceModelCache {
         #[pyo3(from_py_with = number)] variable: VariableId,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let structure = self.known(variable)?;
-        let of = structure.variable(variable);
+        let of = &structure.variable(variable);
         let component = structure.component(of.component);
         let characteristics = structure.characteristics(of);
         let text = |id| Some(structure.names.text(id)).filter(|text| !text.is_empty());
@@ -476,7 +476,7 @@ impl DeviceModelCache {
     fn attribute(&self, variable: VariableId, kind: u8) -> PyResult<AttributeId> {
         let structure = self.known(variable)?;
         AttributeKind::from_number(kind)
-            .and_then(|kind| structure.find_attribute(structure.variable(variable), kind))
+            .and_then(|kind| structure.find_attribute(&structure.variable(variable), kind))
             .ok_or_else(|| PyValueError::new_err("the variable has no such attribute"))
     }
 
@@ -529,7 +529,7 @@ impl DeviceModelCache {
         source: &str,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let structure = self.model.structure();
-        let of = structure.variable(variable);
+        let of = &structure.variable(variable);
         let component = structure.component(of.component);
         let name = |id: u32| {
             let text = || PyString::new(py, structure.names.text(id)).unbind();

@@ -15,6 +15,9 @@ const ENCODED_PLACES: usize = 2048;
 const INTERNED_PLACES: usize = 256;
 
 /// Objects by the bytes that they were made from, by their members, and their text.
+///
+/// The EVSEs of a large station are many, so whatever is looked for may also stand in the next place,
+/// where the newer one has moved it.
 pub(crate) struct Leaves {
     entries: Box<[Leaf; PLACES]>,
     /// Which entry a place of a message had last time.
@@ -81,9 +84,12 @@ impl Leaves {
     }
 
     fn search(&mut self, object_type: u16, place: usize, head: &[u8; 32]) -> Option<&Leaf> {
-        let index = place_of_text(object_type, head, length(head)?);
+        let first = place_of_text(object_type, head, length(head)?);
+        let index = [first, first ^ 1]
+            .into_iter()
+            .find(|index| self.entries[*index].matches(object_type, head))?;
         self.hints[place % HINTS] = index as u16;
-        Some(&self.entries[index]).filter(|leaf| leaf.matches(object_type, head))
+        Some(&self.entries[index])
     }
 
     /// Keeps an object, in place of another if need be; returns that one.
@@ -104,7 +110,8 @@ impl Leaves {
             object: object.into_ptr(),
         };
         let index = place_of_text(object_type, head, used);
-        let before = std::mem::replace(&mut self.entries[index], leaf);
+        let neighbour = std::mem::replace(&mut self.entries[index], leaf);
+        let before = std::mem::replace(&mut self.entries[index ^ 1], neighbour);
         // SAFETY: the cache owned a reference to what it held.
         (!before.object.is_null()).then(|| unsafe { Owned::new(before.object) })
     }
@@ -154,8 +161,10 @@ impl Leaves {
         out: &mut Writer,
         at: usize,
     ) -> Option<usize> {
-        let encoded = &self.encoded[scatter(object as usize as u64, ENCODED_PLACES)];
-        (encoded.object == object).then(|| out.put_block(at, &encoded.text, encoded.length))
+        let first = scatter(object as usize as u64, ENCODED_PLACES);
+        let mut places = [first, first ^ 1].into_iter().map(|index| &self.encoded[index]);
+        let encoded = places.find(|encoded| encoded.object == object)?;
+        Some(out.put_block(at, &encoded.text, encoded.length))
     }
 
     /// Keeps the text of an object, and so the object; returns what that displaces.
@@ -165,11 +174,10 @@ impl Leaves {
             return Some(object);
         };
         room.copy_from_slice(text);
-        let encoded = &mut self.encoded[scatter(object.as_ptr() as usize as u64, ENCODED_PLACES)];
-        let before = std::mem::replace(
-            encoded,
-            Encoded { object: object.into_ptr(), length: text.len(), text: block },
-        );
+        let index = scatter(object.as_ptr() as usize as u64, ENCODED_PLACES);
+        let encoded = Encoded { object: object.into_ptr(), length: text.len(), text: block };
+        let neighbour = std::mem::replace(&mut self.encoded[index], encoded);
+        let before = std::mem::replace(&mut self.encoded[index ^ 1], neighbour);
         // SAFETY: the cache owned a reference to what it held.
         (!before.object.is_null()).then(|| unsafe { Owned::new(before.object) })
     }
