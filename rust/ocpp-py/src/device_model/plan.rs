@@ -48,18 +48,23 @@ impl SetPlan {
             .collect()
     }
 
-    #[pyo3(signature = (item, reason_code, additional_info="".to_owned(), /))]
+    #[pyo3(signature = (item, reason_code, additional_info="", /))]
     fn refuse(
         &mut self,
         py: Python<'_>,
         item: usize,
         reason_code: String,
-        additional_info: String,
+        additional_info: &str,
     ) -> PyResult<()> {
         if reason_code.chars().count() > MAX_REASON_CODE {
             return Err(PyValueError::new_err("a reason code has at most 20 characters"));
         }
-        self.plan.refuse(&self.cache.borrow(py).model, item, reason_code, additional_info);
+        self.plan.refuse(
+            &self.cache.borrow(py).model,
+            item,
+            reason_code,
+            additional_info.to_owned(),
+        );
         Ok(())
     }
 
