@@ -109,6 +109,17 @@ fn text_is_compact_and_free_of_annotations() {
     );
 }
 
+/// What the fuzzer has found: a limit of many digits was not read as the nearest double.
+#[test]
+fn limits_are_exact() {
+    let limit = "419433333333333333333333333333333333333333333333333333333333333333333333304";
+    let content = with_variable(&json!({"characteristics": {"maxLimit": "LIMIT"}}));
+    let content = content.replace("\"LIMIT\"", limit);
+    let definition = parse(&content).unwrap();
+    assert_eq!(definition.variables[0].characteristics.max_limit, limit.parse().ok());
+    assert_eq!(parse(&definition.text).unwrap(), definition);
+}
+
 #[test]
 fn absent_is_null_or_empty_or_not_there() {
     let changes = json!({
