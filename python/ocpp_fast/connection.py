@@ -221,11 +221,7 @@ class Connection:
         message_id = self._message_id()
         frame = self._codec.encode_call(message_id, request)
         pending = self._submit(message_id, action, frame, timeout_s)
-        try:
-            return await pending.future
-        except asyncio.CancelledError:
-            self._exchange.withdraw(pending)
-            raise
+        return await self._reply_to(pending)
 
     async def call_raw(
         self,
@@ -244,11 +240,7 @@ class Connection:
             message_id = self._message_id()
         frame = self._codec.encode_call_raw(message_id, action, payload)
         pending = self._submit(message_id, action, frame, timeout_s)
-        try:
-            return await pending.future
-        except asyncio.CancelledError:
-            self._exchange.withdraw(pending)
-            raise
+        return await self._reply_to(pending)
 
     async def call_frame(self, message_id: str, action: str, frame: bytes) -> Message:
         """Like `call`, for a CALL that is a whole frame already, such as a page of a report.
@@ -256,6 +248,10 @@ class Connection:
         `message_id` and `action` are those in the frame; nobody compares.
         """
         pending = self._submit(message_id, action, frame, None)
+        return await self._reply_to(pending)
+
+    async def _reply_to(self, pending: _PendingCall) -> Message:
+        """The answer, which nobody waits for any more when this is cancelled."""
         try:
             return await pending.future
         except asyncio.CancelledError:

@@ -173,7 +173,7 @@ class StationFacts:
                     self._model.handle(number).set(change.new, source=INTERNAL)
 
     def _slots(self) -> Iterable[str]:
-        """The instances of NetworkConfiguration (B09.FR.05)."""
+        """The instances of NetworkConfiguration, as the valuesList of the priority names them."""
         priority = self._handle("OCPPCommCtrlr", 0, 0, "NetworkConfigurationPriority")
         listed = None if priority is None else priority.info.values_list
         return [slot.strip() for slot in (listed or SLOT).split(",")]

@@ -97,7 +97,7 @@ fn set_defaults(model: &mut Model, definition: &ComponentDefinition) {
                 assert_eq!(model.value(number), Some(value));
             }
         }
-        let _ = model.read(&address, AttributeKind::Target);
+        let _ = model.read(&[(address, AttributeKind::Target)]);
     }
 }
 

@@ -94,6 +94,14 @@ fn write(model: &mut Model, variable: VariableId, kind: AttributeKind, value: &s
     model.write(variable, attribute, value, "internal").unwrap();
 }
 
+fn read<'m>(
+    model: &'m Model,
+    address: &Address<'_>,
+    kind: AttributeKind,
+) -> Result<&'m str, NotRead> {
+    model.read(&[(*address, kind)]).remove(0)
+}
+
 fn actual(model: &mut Model, variable: VariableId, value: &str) -> Vec<Event> {
     write(model, variable, AttributeKind::Actual, value);
     model.take_events()
@@ -115,22 +123,22 @@ fn none() -> Vec<Event> {
 fn what_may_be_read() {
     let model = fan();
     let actual = AttributeKind::Actual;
-    assert_eq!(model.read(&address("FANSPEED"), actual), Ok("300"));
-    assert_eq!(model.read(&address("Key"), actual), Err(NotRead::WriteOnly));
-    assert_eq!(model.read(&address("Nothing"), actual), Err(NotRead::UnknownVariable));
+    assert_eq!(read(&model, &address("FANSPEED"), actual), Ok("300"));
+    assert_eq!(read(&model, &address("Key"), actual), Err(NotRead::WriteOnly));
+    assert_eq!(read(&model, &address("Nothing"), actual), Err(NotRead::UnknownVariable));
     let target = AttributeKind::Target;
-    assert_eq!(model.read(&address("Label"), target), Err(NotRead::NotSupportedAttributeType));
+    assert_eq!(read(&model, &address("Label"), target), Err(NotRead::NotSupportedAttributeType));
     let nowhere = Address { evse_id: Some(2), ..address("Label") };
-    assert_eq!(model.read(&nowhere, actual), Err(NotRead::UnknownComponent));
+    assert_eq!(read(&model, &nowhere, actual), Err(NotRead::UnknownComponent));
     let no_evse = Address { evse_id: Some(-1), ..address("Label") };
-    assert_eq!(model.read(&no_evse, actual), Err(NotRead::UnknownComponent));
+    assert_eq!(read(&model, &no_evse, actual), Err(NotRead::UnknownComponent));
 }
 
 #[test]
 fn long_values_are_cut_where_messages_say() {
     let mut model = fan();
     model.set_sizes(Sizes { reported: 2, configured: 3 });
-    assert_eq!(model.read(&address("Label"), AttributeKind::Actual), Ok("le"));
+    assert_eq!(read(&model, &address("Label"), AttributeKind::Actual), Ok("le"));
     let refused = model.check(&address("Label"), AttributeKind::Actual, "four", &[]);
     assert!(matches!(refused, Err(NotSet::Rejected(code, _)) if code == "TooLargeElement"));
     assert!(model.check(&address("Label"), AttributeKind::Actual, "äöü", &[]).is_ok());
@@ -373,8 +381,8 @@ fn stations_share_their_structure_until_one_adds_to_it() {
     assert!(model.add(&definition));
     assert!(!model.add(&definition));
     let lamp = Address { component: b"Lamp", variable: b"On", ..Address::default() };
-    assert_eq!(model.read(&lamp, AttributeKind::Actual), Ok("true"));
-    assert_eq!(copy.read(&lamp, AttributeKind::Actual), Err(NotRead::UnknownComponent));
+    assert_eq!(read(&model, &lamp, AttributeKind::Actual), Ok("true"));
+    assert_eq!(read(&copy, &lamp, AttributeKind::Actual), Err(NotRead::UnknownComponent));
     assert_eq!(actual(&mut model, LABEL, "x"), none());
-    assert_eq!(copy.read(&address("Label"), AttributeKind::Actual), Ok("left"));
+    assert_eq!(read(&copy, &address("Label"), AttributeKind::Actual), Ok("left"));
 }

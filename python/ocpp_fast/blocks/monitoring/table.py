@@ -241,15 +241,7 @@ class FileMonitor(NamedTuple):
 
     def named(self, monitor_id: int) -> Monitor:
         """The monitor that it makes under this id."""
-        return Monitor(
-            monitor_id=monitor_id,
-            watched=self.watched,
-            kind=self.kind,
-            value=self.value,
-            severity=self.severity,
-            transaction=self.transaction,
-            origin=self.origin,
-        )
+        return Monitor(monitor_id=monitor_id, **self._asdict())
 
 
 class Changes(NamedTuple):

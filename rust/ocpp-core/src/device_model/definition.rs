@@ -133,12 +133,6 @@ impl DataType {
     pub const fn is_number(self) -> bool {
         matches!(self, Self::Decimal | Self::Integer)
     }
-
-    /// Whether values are members of a values list.
-    #[must_use]
-    pub const fn is_list(self) -> bool {
-        matches!(self, Self::OptionList | Self::SequenceList | Self::MemberList)
-    }
 }
 
 impl MonitorKind {
@@ -150,12 +144,6 @@ impl MonitorKind {
             Self::Delta => true,
             _ => !matches!(data_type, DataType::DateTime),
         }
-    }
-
-    /// Whether its value is an interval in seconds.
-    #[must_use]
-    pub const fn is_periodic(self) -> bool {
-        matches!(self, Self::Periodic | Self::PeriodicClockAligned)
     }
 }
 

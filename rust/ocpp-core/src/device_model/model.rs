@@ -220,16 +220,11 @@ impl Model {
         }
     }
 
-    /// What the CSMS may read: the value, empty if there is none (B06.FR.13).
-    #[inline]
-    pub fn read(&self, address: &Address<'_>, kind: AttributeKind) -> Result<&str, NotRead> {
-        let attribute = self.readable(&self.structure.find(address)?, kind)?;
-        Ok(self.reported(self.value(attribute).unwrap_or_default()))
-    }
-
-    /// [`Model::read`] for several addresses, in stages: what one look-up waits for in memory then
-    /// overlaps with what the next one waits for, which is most of the time in a large model.
-    pub fn read_all(&self, asked: &[(Address<'_>, AttributeKind)]) -> Vec<Result<&str, NotRead>> {
+    /// What the CSMS may read: the values, empty where there is none (B06.FR.13).
+    ///
+    /// In stages: what one look-up waits for in memory then overlaps with what the next one waits
+    /// for, which is most of the time in a large model.
+    pub fn read(&self, asked: &[(Address<'_>, AttributeKind)]) -> Vec<Result<&str, NotRead>> {
         let structure = self.structure();
         let keys: Vec<_> = asked.iter().map(|(address, _)| structure.key(address)).collect();
         let variables: Vec<_> = keys.iter().map(|key| structure.find_key(&(*key)?)).collect();

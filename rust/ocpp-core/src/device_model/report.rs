@@ -2,7 +2,7 @@
 
 use super::definition::{Characteristics, DataType, Mutability};
 use super::model::Model;
-use super::names::ABSENT;
+use super::names::{ABSENT, Names};
 use super::serve::{Shapes, field_of};
 use super::structure::{Address, Component, Structure, Variable, VariableId};
 use crate::datetime::DateTime;
@@ -56,9 +56,6 @@ struct Filter {
     variable_instance: Option<u32>,
 }
 
-/// `ComponentCriterionEnumType`, also the names of the variables.
-const CRITERIA: [&str; 4] = ["Active", "Available", "Enabled", "Problem"];
-
 impl Selection {
     fn new(variables: Vec<VariableId>) -> Self {
         Self { variables, next: 0, pages: 0 }
@@ -87,25 +84,16 @@ impl Selection {
     ) -> Self {
         let structure = model.structure();
         let criteria = criteria(schema, request, source);
-        let filters = filters(model, schema, request, source);
-        let mut variables = Vec::new();
-        for component in structure.components() {
-            if !matches_criteria(model, component, &criteria) {
-                continue;
+        let meets = |component: &&Component| matches_criteria(model, component, &criteria);
+        let components = structure.components().iter().filter(meets);
+        let field = field_of(schema, "GetReportRequest", "componentVariable");
+        Self::new(match source.member(request, field) {
+            None => components.flat_map(|one| structure.variables_of(one)).collect(),
+            Some(list) => {
+                let filters = filters(model, schema, list, source);
+                components.flat_map(|one| covered_by(&filters, structure, one)).collect()
             }
-            let Some(filters) = &filters else {
-                variables.extend(structure.variables_of(component));
-                continue;
-            };
-            let filters: Vec<_> =
-                filters.iter().filter(|filter| filter.covers(component)).collect();
-            let wanted = |id: &VariableId| {
-                let variable = structure.variable(*id);
-                filters.iter().any(|filter| filter.covers_variable(&variable))
-            };
-            variables.extend(structure.variables_of(component).filter(wanted));
-        }
-        Self::new(variables)
+        })
     }
 
     /// How many variables the report has.
@@ -356,7 +344,6 @@ fn matches_criteria(model: &Model, component: &Component, criteria: &[&str]) -> 
 /// A component without the variable counts as Active, Available and Enabled (B08.FR.07 to
 /// B08.FR.09) but not as having a Problem (B08.FR.10).
 fn matches_criterion(model: &Model, component: &Component, criterion: &str) -> bool {
-    debug_assert!(CRITERIA.contains(&criterion));
     let structure = model.structure();
     let name = structure.names.find(criterion.as_bytes());
     let of_name = structure
@@ -375,15 +362,37 @@ fn matches_criterion(model: &Model, component: &Component, criterion: &str) -> b
     is_absent
 }
 
-/// The filters of a request; `None` if it has no componentVariable at all.
+/// The variables that a list of ComponentVariableType covers (N02.FR.16 to N02.FR.21).
+pub fn covered<S: Source>(
+    model: &Model,
+    schema: &'static Schema,
+    list: S::Value,
+    source: &S,
+) -> Vec<VariableId> {
+    let structure = model.structure();
+    let filters = filters(model, schema, list, source);
+    let components = structure.components().iter();
+    components.flat_map(|component| covered_by(&filters, structure, component)).collect()
+}
+
+/// The variables of a component that at least one filter covers.
+fn covered_by(filters: &[Filter], structure: &Structure, component: &Component) -> Vec<VariableId> {
+    let filters: Vec<_> = filters.iter().filter(|filter| filter.covers(component)).collect();
+    let wanted = |id: &VariableId| {
+        let variable = structure.variable(*id);
+        filters.iter().any(|filter| filter.covers_variable(&variable))
+    };
+    structure.variables_of(component).filter(wanted).collect()
+}
+
+/// A list of ComponentVariableType, without what names nothing that there is.
 fn filters<S: Source>(
     model: &Model,
     schema: &'static Schema,
-    request: S::Value,
+    list: S::Value,
     source: &S,
-) -> Option<Vec<Filter>> {
+) -> Vec<Filter> {
     let shapes = Shapes::of(schema);
-    let list = source.member(request, field_of(schema, "GetReportRequest", "componentVariable"))?;
     let component = field_of(schema, "ComponentVariableType", "component");
     let variable = field_of(schema, "ComponentVariableType", "variable");
     let names = &model.structure().names;
@@ -393,16 +402,12 @@ fn filters<S: Source>(
         let address = shapes.address(source, source.member(item, component)?, which);
         Filter::new(names, &address, which.is_some())
     });
-    Some(filters.collect())
+    filters.collect()
 }
 
 impl Filter {
     /// `None` if it names what the device model does not have.
-    fn new(
-        names: &super::names::Names,
-        address: &Address<'_>,
-        names_variable: bool,
-    ) -> Option<Self> {
+    fn new(names: &Names, address: &Address<'_>, names_variable: bool) -> Option<Self> {
         let instance = |text: &[u8]| match text {
             b"" => Some(None),
             _ => names.find(text).map(Some),
@@ -430,35 +435,4 @@ impl Filter {
         self.variable.is_none_or(|name| name == variable.name)
             && self.variable_instance.is_none_or(|instance| instance == variable.instance)
     }
-}
-
-/// The filters of a GetMonitoringReport are those of a GetReport (N02.FR.16 to N02.FR.21); this
-/// says which variables they cover, `None` for all.
-pub fn covered<S: Source>(
-    model: &Model,
-    schema: &'static Schema,
-    list: S::Value,
-    source: &S,
-) -> Vec<VariableId> {
-    let shapes = Shapes::of(schema);
-    let component = field_of(schema, "ComponentVariableType", "component");
-    let variable = field_of(schema, "ComponentVariableType", "variable");
-    let structure = model.structure();
-    let mut covered = Vec::new();
-    for index in 0..source.length(list) {
-        let item = source.item(list, index);
-        let which = source.member(item, variable);
-        let Some(of) = source.member(item, component) else { continue };
-        let address = shapes.address(source, of, which);
-        let Some(filter) = Filter::new(&structure.names, &address, which.is_some()) else {
-            continue;
-        };
-        for component in structure.components().iter().filter(|one| filter.covers(one)) {
-            let wanted = |id: &VariableId| filter.covers_variable(&structure.variable(*id));
-            covered.extend(structure.variables_of(component).filter(wanted));
-        }
-    }
-    covered.sort_unstable();
-    covered.dedup();
-    covered
 }

@@ -222,7 +222,7 @@ pub fn get_variables<S: Source, K: Sink>(
         asked.push((shapes.address(source, of, Some(which)), kind));
         members.push((of, which));
     }
-    let found = model.read_all(&asked);
+    let found = model.read(&asked);
     for ((&(_, kind), (of, which)), found) in asked.iter().zip(members).zip(found) {
         let mut result = sink.object(shape.result_type);
         sink.set(&mut result, shape.result_component, keep(of));

@@ -76,14 +76,14 @@ fn problem_row(problem: Problem) -> ProblemRow {
     (file, pointer, variable, message)
 }
 
-fn component_row(definition: &ComponentDefinition) -> ComponentRow {
-    let key = &definition.key;
+fn component_row(definition: ComponentDefinition) -> ComponentRow {
+    let ComponentDefinition { key, text, .. } = definition;
     (
-        key.name.to_string(),
-        key.instance.as_deref().unwrap_or_default().to_owned(),
+        key.name.into_string(),
+        key.instance.map(String::from).unwrap_or_default(),
         key.evse_id.unwrap_or_default(),
         key.connector_id.unwrap_or_default(),
-        definition.text.to_string(),
+        text.into_string(),
     )
 }
 
@@ -133,7 +133,7 @@ impl DeviceModelCache {
         let cache = Self {
             names: blank_names(&structure),
             model: Model::new(Arc::new(structure)),
-            definitions: Arc::new(definitions.iter().map(component_row).collect()),
+            definitions: Arc::new(definitions.into_iter().map(component_row).collect()),
             monitors: Arc::new(monitors),
         };
         (Some(cache), Vec::new())
@@ -161,7 +161,7 @@ impl DeviceModelCache {
         self.names = blank_names(self.model.structure());
         let rows = monitor_rows(self.model.structure(), &definition);
         Arc::make_mut(&mut self.monitors).extend(rows);
-        Arc::make_mut(&mut self.definitions).push(component_row(&definition));
+        Arc::make_mut(&mut self.definitions).push(component_row(definition));
         Vec::new()
     }
 
