@@ -13,6 +13,8 @@ from ocpp_fast.transport import picows
 from ocpp_fast.transport.base import Transport
 
 _VERSION = OcppVersion.V21
+# The floor compresses nothing either, and a link over loopback has nothing to gain.
+_PLAIN = picows.WebSocketSettings(deflate=None)
 
 
 def _transaction_event(request: v21.TransactionEventRequest) -> v21.TransactionEventResponse:
@@ -33,7 +35,7 @@ async def serve() -> int:
         return Connection(transport, router, codec, clock=clock, ids=ids)
 
     accepted = picows.Accepted(listen)
-    server = await picows.serve(lambda _: accepted, "127.0.0.1", 0, clock=clock)
+    server = await picows.serve(lambda _: accepted, "127.0.0.1", 0, clock=clock, settings=_PLAIN)
     return server.port
 
 

@@ -15,6 +15,7 @@ from ocpp_fast.charge_point import ChargePoint
 from ocpp_fast.config import EvseConfig, StationConfig, Variables
 from ocpp_fast.csms import Csms
 from ocpp_fast.messages import Message, OcppVersion, v21
+from ocpp_fast.transport.picows import WebSocketSettings
 
 _VERSION = OcppVersion.V21
 _LANE = "bench"
@@ -22,7 +23,8 @@ _LANE = "bench"
 
 async def serve() -> int:
     """Starts the CSMS; its port."""
-    csms = Csms(port=0)
+    # Compression is the CSMS's to refuse; see `ours`.
+    csms = Csms(port=0, web_socket=WebSocketSettings(deflate=None))
     await csms.start()
     return csms.port
 

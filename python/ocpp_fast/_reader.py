@@ -1,7 +1,7 @@
 """Builds a dataclass from parsed JSON or TOML by its annotations, with errors that say where.
 
 Knows the annotations that configurations use: str, int, float, bool, enumerations, other
-dataclasses, `tuple[X, ...]`, `frozenset[X]` and `X | None`.
+dataclasses, `tuple[X, ...]`, `frozenset[X]`, `Mapping[str, X]` and `X | None`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,6 +52,12 @@ def _read(hint: Any, value: object, path: str) -> Any:
         (each, *_) = get_args(hint)
         read = (_read(each, item, f"{path}/{number}") for number, item in enumerate(items))
         return tuple(read) if origin is tuple else frozenset(read)
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise _error(path, "must be an object")
+        entries = cast("Mapping[str, object]", value)
+        (_, each) = get_args(hint)
+        return {name: _read(each, item, f"{path}/{name}") for name, item in entries.items()}
     if is_dataclass(hint):
         return read_object(cast("type[Any]", hint), value, path)
     if issubclass(hint, Enum):

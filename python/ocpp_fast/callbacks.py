@@ -17,9 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
+    from ocpp_fast.connectivity.slots import NetworkSlot
     from ocpp_fast.messages import OcppVersion, v21
 
-__all__ = ["Callbacks"]
+__all__ = ["Callbacks", "NetworkReady"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkReady:
+    """What became of preparing the network of a slot."""
+
+    success: bool
+    """False: this attempt has failed, without dialling."""
+    interface: str | None = None
+    """Name of the device or local address to dial from; None is what `StationConfig.interfaces`
+    says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +77,18 @@ class Callbacks:
     time_sync_callback: Callable[[datetime], Awaitable[None]] | None = None
     """(time of the CSMS, aware UTC): set the station's clock. Comes with each BootNotification
     and Heartbeat answer while ClockCtrlr.TimeSource contains Heartbeat (B01.FR.06, G02.FR.06)."""
+
+    configure_network_connection_profile_callback: (
+        Callable[[NetworkSlot], Awaitable[NetworkReady]] | None
+    ) = None
+    """(slot): bring up the network that the slot wants (interface, APN, VPN), before each dial.
+    Has InternalCtrlr.NetworkConfigTimeout instead of `callback_timeout_s`."""
+
+    validate_network_profile_callback: (
+        Callable[[int, v21.NetworkConnectionProfileType], Awaitable[bool]] | None
+    ) = None
+    """(slot, profile): may this network profile be stored there (B09.FR.01, B09.FR.02)? Without
+    it, what OCPP itself can check decides."""
 
     connection_state_changed_callback: (
         Callable[[bool, OcppVersion | None], Awaitable[None]] | None

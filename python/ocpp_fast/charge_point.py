@@ -14,43 +14,44 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from ocpp_fast._core import Codec
 from ocpp_fast.blocks.authorization import Authorization
 from ocpp_fast.blocks.availability import Availability, Heartbeat
+from ocpp_fast.blocks.certificates import Certificates, CertificateStatus
 from ocpp_fast.blocks.context import Context, Registration
 from ocpp_fast.blocks.data_transfer import DataTransfer
 from ocpp_fast.blocks.meter_values import MeterValues
 from ocpp_fast.blocks.monitoring import Monitoring
+from ocpp_fast.blocks.network_profiles import NetworkProfiles
 from ocpp_fast.blocks.provisioning import (
     Provisioning,
     Reports,
     RequestLimits,
     Resets,
     VariableAccess,
-    gated,
 )
 from ocpp_fast.blocks.readings import Readings
 from ocpp_fast.blocks.remote_control import RemoteControl
-from ocpp_fast.blocks.security import SecurityEvents
+from ocpp_fast.blocks.security import ClientCertificates, Passwords, SecurityEvents
 from ocpp_fast.blocks.transactions import Transactions
 from ocpp_fast.clock import SystemClock
-from ocpp_fast.connection import Connection, ConnectionSettings
-from ocpp_fast.connectivity import Connectivity
+from ocpp_fast.connectivity import LinkEvents
+from ocpp_fast.connectivity.access import Access
+from ocpp_fast.connectivity.slots import Slots
+from ocpp_fast.connectivity.tls_policy import tls_policy
 from ocpp_fast.delivery import Delivery
 from ocpp_fast.device_model.component_files import ComponentFiles
 from ocpp_fast.device_model.facts import StationFacts
-from ocpp_fast.dialling import Dialler
-from ocpp_fast.errors import ConfigurationError
+from ocpp_fast.errors import ConfigurationError, ConnectFailed
 from ocpp_fast.ids import Ids
-from ocpp_fast.messages.version import OcppVersion
 from ocpp_fast.outbox import RetryPolicy
-from ocpp_fast.router import Role, Router
+from ocpp_fast.security.station import StationCertificates
 from ocpp_fast.storage.memory import MemoryStorage
+from ocpp_fast.uplink import Uplink
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from datetime import datetime
 
     from ocpp_fast.blocks.monitoring import EventDetails
@@ -58,20 +59,22 @@ if TYPE_CHECKING:
     from ocpp_fast.clock import Clock
     from ocpp_fast.config import StationConfig
     from ocpp_fast.connection import ConnectionObserver, FrameLog
+    from ocpp_fast.connectivity.link import Link
     from ocpp_fast.device_model import DeviceModel
+    from ocpp_fast.dialling import Opener
     from ocpp_fast.errors import OcppError
-    from ocpp_fast.messages import JsonInput, Message, v21
+    from ocpp_fast.messages import JsonInput, Message, OcppVersion, v21
+    from ocpp_fast.router import Handler
+    from ocpp_fast.security.keys import KeyProvider
     from ocpp_fast.storage import OutboxRow, Storage
-    from ocpp_fast.transport.base import MakeListener, Transport
 
-__all__ = ["ChargePoint", "Opener"]
+__all__ = ["ChargePoint"]
 
 _log = logging.getLogger(__name__)
 
-Opener: TypeAlias = "Callable[[MakeListener[Connection]], Awaitable[Connection]]"
-"""Opens a transport to the CSMS, makes its listener and returns it; raises `ConnectFailed`."""
-
 _RESTART_PAUSE_S = 1.0
+_PROVEN_S = 10.0
+"""A link of a station that was accepted before is a good one when it has lived so long."""
 
 
 class ChargePoint:
@@ -91,6 +94,7 @@ class ChargePoint:
         ids: Ids | None = None,
         device_model: DeviceModel | None = None,
         component_files: ComponentFiles | None = None,
+        keys: KeyProvider | None = None,
         opener: Opener | None = None,
         observer: ConnectionObserver | None = None,
         frame_log: FrameLog | None = None,
@@ -99,7 +103,8 @@ class ChargePoint:
         """Builds everything and starts nothing.
 
         Without `storage` the durable state is kept in `config.storage`, or in memory when that is
-        None. `opener` replaces the WebSocket, `device_model` the one that is made of component
+        None. `keys` makes and holds the private keys where they are not to be files, in a TPM for
+        instance; `opener` replaces the WebSocket, `device_model` the one that is made of component
         files; `component_files`, given to many stations, reads them once. Raises
         `ConfigurationError`, with all that is wrong in them.
         """
@@ -108,19 +113,20 @@ class ChargePoint:
         self._ids = ids or Ids()
         self._storage = storage or _storage(config)
         self.device_model = device_model or (component_files or ComponentFiles()).device_model(
-            config, self._storage, clock=self.clock
+            config,
+            self._storage,
+            clock=self.clock,
+            networks=callbacks.configure_network_connection_profile_callback is not None,
         )
-        self._dialler = Dialler(config, self.device_model, self.clock)
-        self._opener = opener or self._dialler.open
-        self._observer = observer
-        self._frame_log = frame_log
-        self._codecs = {version: Codec(version) for version in config.versions}
         self._runner: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._accepted = asyncio.Event()
         self._registering: asyncio.Task[None] | None = None
+        self._link: Link | None = None
+        self._csms_in_use: tuple[int, str, str] | None = None
+        """Slot, address and identity of the last link there was."""
         self.delivery = Delivery(
             self._storage,
             self.clock,
@@ -137,21 +143,55 @@ class ChargePoint:
             version=config.versions[0],
             callback_timeout_s=callback_timeout_s,
         )
+        self._build_security(keys)
+        self._uplink = Uplink(
+            config,
+            self._context,
+            self._slots,
+            self._passwords,
+            self.certificates,
+            LinkEvents(self._on_connected, self._on_disconnected, self._on_connect_failed),
+            opener=opener,
+            connection_observer=observer,
+            frame_log=frame_log,
+        )
         self._build_blocks()
-        self.device_model.subscribe(self._on_variables)
-        self._connectivity = Connectivity(
-            self._dial,
-            self.clock,
-            self._ids,
-            self.device_model,
-            on_connected=self._on_connected,
-            on_disconnected=self._on_disconnected,
+        self._uplink.serve(self._provisioning, self._tables(), self._limits.table)
+        self.device_model.subscribe(self._uplink.on_variables)
+
+    def _build_security(self, keys: KeyProvider | None) -> None:
+        """The ways to a CSMS, and what proves who is who on them."""
+        context, model, storage = self._context, self.device_model, self._storage
+        access = Access(model)
+        certificates = StationCertificates(
+            self.config, self.clock, lambda: tls_policy(access), keys
+        )
+        self.certificates = certificates
+        """The certificate store, made when first needed."""
+        self._slots = Slots(model, self.config, storage, certificates)
+        self._network_profiles = NetworkProfiles(context, model, self._slots)
+        self._security_events = SecurityEvents(context, model, storage)
+        self._passwords = Passwords(
+            context, model, storage, self._security_events, reconnect=self._reconnect
+        )
+        self._certificate_status = CertificateStatus(context, model, certificates, storage)
+        self._certificates = Certificates(
+            context, model, certificates, self._security_events, self._certificate_status
+        )
+        self._client_certificates = ClientCertificates(
+            context,
+            model,
+            certificates,
+            storage,
+            self._security_events,
+            serial_number=self.config.serial_number or self.config.identity,
+            reconnect=self._reconnect,
+            on_changed=self._certificates.changed,
         )
 
     def _build_blocks(self) -> None:
         context = self._context
-        self._security_events = SecurityEvents(context)
-        self._facts = StationFacts(self.device_model, self.config)
+        self._facts = StationFacts(self.device_model)
         self._readings = Readings(context)
         self._readings.subscribe(self._facts.metered)
         self._transactions = Transactions(
@@ -161,7 +201,7 @@ class ChargePoint:
             context, self.config, on_registration=self._on_registration
         )
         self._resets = Resets(context, self._transactions, flush=self.delivery.drained)
-        self._variable_access = VariableAccess(self.device_model)
+        self._variable_access = VariableAccess(self.device_model, (self._passwords,))
         self._reports = Reports(context, self.device_model)
         self._limits = RequestLimits(context, self.device_model)
         self._monitoring = Monitoring(context, self.device_model, self._storage, self._transactions)
@@ -180,8 +220,29 @@ class ChargePoint:
                 **self._heartbeat.triggers,
                 **self._meter_values.triggers,
                 **self._transactions.triggers,
+                **self._client_certificates.triggers,
             },
         )
+
+    def _tables(self) -> list[Mapping[str, Handler]]:
+        """Who answers which request of the CSMS."""
+        blocks = (
+            self._provisioning,
+            self._resets,
+            self._variable_access,
+            self._reports,
+            self._network_profiles,
+            self._client_certificates,
+            self._certificates,
+            self._monitoring,
+            self._authorization,
+            self._availability,
+            self._transactions,
+            self._meter_values,
+            self._data_transfer,
+            self._remote_control,
+        )
+        return [block.handlers for block in blocks]
 
     # --- life -----------------------------------------------------------------------------
 
@@ -196,7 +257,7 @@ class ChargePoint:
             raise ConfigurationError("the charge point was started already")
         self._provisioning.set_boot_reason(boot_reason)
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._runner = asyncio.create_task(self._run(started), name="charge point")
+        self._runner = asyncio.create_task(self._run(started, boot_reason), name="charge point")
         try:
             await asyncio.shield(started)
         except BaseException:
@@ -220,10 +281,15 @@ class ChargePoint:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def _run(self, started: asyncio.Future[None]) -> None:
+    async def _run(self, started: asyncio.Future[None], boot_reason: str) -> None:
         try:
             await self._storage.open()
             await self.device_model.open()
+            await self._slots.open()
+            await self._passwords.open()
+            await self._client_certificates.open()
+            await self._certificate_status.open()
+            self._certificates.changed()
             await self.delivery.restore()
             await self._monitoring.open()
         except BaseException as error:
@@ -239,18 +305,22 @@ class ChargePoint:
                 group.create_task(self._keep_running(self.device_model.run), name="store values")
                 self.spawn(self._keep_running(self._availability.run), "report states")
                 self.spawn(self._keep_running(self._monitoring.run), "tell events")
-                self.spawn(self._keep_running(self._connectivity.run), "connect")
+                for part in (self._client_certificates, self._certificate_status):
+                    self.spawn(self._keep_running(part.run), "watch certificates")
+                self.spawn(self._keep_running(self._uplink.connectivity.run), "connect")
                 self._meter_values.start()
+                self.spawn(self._security_events.started(boot_reason), "tell of the start")
                 if (path := self._storage.set_aside) is not None:
                     self.spawn(self._security_events.storage_set_aside(path), "set aside")
                 started.set_result(None)
                 await self._stopping.wait()
-                await self._connectivity.close(1000, "the station stops")
+                await self._uplink.connectivity.close(1000, "the station stops")
                 self._end_tasks()
         finally:
             self._group = None
             await self.device_model.close()
             await self._storage.close()
+            self.certificates.close()
 
     def _end_tasks(self) -> None:
         self._heartbeat.stop()
@@ -271,6 +341,8 @@ class ChargePoint:
         task = self._group.create_task(_logged(work, name), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # One that is cancelled before its first step has not even begun with `work`.
+        task.add_done_callback(lambda _: work.close())
         return task
 
     async def _keep_running(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -312,62 +384,35 @@ class ChargePoint:
     @property
     def connect_error(self) -> OcppError | None:
         """Why the last attempt to connect failed; None after one that did not."""
-        return self._connectivity.error
+        return self._uplink.error
 
-    async def _dial(self) -> Connection:
-        return await self._opener(self._make_connection)
-
-    def _make_connection(self, transport: Transport) -> Connection:
-        version = OcppVersion.from_subprotocol(transport.subprotocol)
-        # Before the first frame can arrive, which may be a request.
-        self._context.use_version(version)
-        blocks = (
-            self._provisioning,
-            self._resets,
-            self._variable_access,
-            self._reports,
-            self._monitoring,
-            self._authorization,
-            self._availability,
-            self._transactions,
-            self._meter_values,
-            self._data_transfer,
-            self._remote_control,
-        )
-        tables = [
-            {
-                action: gated(self._provisioning, action, handler)
-                for action, handler in block.handlers.items()
-            }
-            for block in blocks
-        ]
-        variables = self.device_model.variables
-        transport.ping_every(variables.web_socket_ping_interval_s)
-        return Connection(
-            transport,
-            Router(version, Role.CHARGING_STATION, tables, limits=self._limits.table),
-            self._codecs[version],
-            clock=self.clock,
-            ids=self._ids,
-            settings=ConnectionSettings(call_timeout_s=variables.message_timeout_s),
-            observer=self._observer,
-            frame_log=self._frame_log,
-        )
-
-    async def _on_connected(self, connection: Connection) -> None:
-        self._context.connection = connection
-        self.delivery.attach(connection)
-        self._facts.connected(password=self._dialler.password is not None)
+    async def _on_connected(self, link: Link) -> None:
+        context = self._context
+        context.connection = link.connection
+        self._link = link
+        self.delivery.attach(link.connection)
+        self._slots.connected(link.slot)
+        self._security_events.connected()
+        await self._passwords.connected(link)
+        await self._client_certificates.connected(link)
+        await self._certificates.connected(link)
         self._tell_connection(connected=True)
-        if self._context.registration is Registration.ACCEPTED:
+        csms = (link.slot.slot, link.slot.csms_url, link.slot.identity)
+        if self._csms_in_use not in (None, csms):
+            self._provisioning.begin_anew()
+        self._csms_in_use = csms
+        if context.registration is Registration.ACCEPTED:
             self._availability.on_online()
             self._heartbeat.restart()
+            self._client_certificates.accepted()
+            # Accepted long ago, perhaps by a CSMS that is not behind this link any more.
+            self.clock.call_later(_PROVEN_S, lambda: self._on_proven_link(link))
         else:
             self._registering = self.spawn(self._provisioning.register(), "register")
         self._monitoring.on_online_changed()
 
-    async def _on_disconnected(self, _connection: Connection) -> None:
-        self._context.connection = None
+    async def _on_disconnected(self, _link: Link) -> None:
+        self._context.connection = self._link = None
         if self._registering is not None:
             self._registering.cancel()
         self._heartbeat.stop()
@@ -375,6 +420,10 @@ class ChargePoint:
         self._tell_connection(connected=False)
         self.delivery.detach()
         self._monitoring.on_online_changed()
+
+    def _on_connect_failed(self, error: OcppError) -> None:
+        if isinstance(error, ConnectFailed):
+            self._security_events.connect_failed(error)
 
     def _on_registration(self) -> None:
         accepted = self._context.registration is Registration.ACCEPTED
@@ -386,6 +435,19 @@ class ChargePoint:
         else:
             self._accepted.clear()
         self._monitoring.on_online_changed()
+        if accepted and self._link is not None:
+            self._client_certificates.accepted()
+            self._on_proven_link(self._link)
+
+    def _on_proven_link(self, link: Link) -> None:
+        """The CSMS has accepted the station on this link, or has kept it open for some time."""
+        if link is self._link:
+            self._uplink.connectivity.settle(link)
+            self._certificate_status.refresh()
+            self.spawn(self._slots.confirmed(link.slot), "confirm the slot")
+
+    def _reconnect(self, reason: str) -> None:
+        self._uplink.connectivity.reconnect(reason)
 
     def _on_idle(self) -> None:
         self._resets.on_idle()
@@ -404,14 +466,6 @@ class ChargePoint:
     def _on_delivered(self, row: OutboxRow, response: Message) -> None:
         self._context.last_sent = self.clock.monotonic()
         self._transactions.on_delivered(row, response)
-
-    def _on_variables(self, changed: frozenset[str]) -> None:
-        """What the link itself follows; the blocks see to theirs."""
-        if (connection := self._context.connection) is not None:
-            variables = self.device_model.variables
-            connection.call_timeout_s = variables.message_timeout_s
-            if "web_socket_ping_interval_s" in changed:
-                connection.transport.ping_every(variables.web_socket_ping_interval_s)
 
     def _retry_policy(self) -> RetryPolicy:
         variables = self.device_model.variables
@@ -541,6 +595,15 @@ class ChargePoint:
     def on_reservation_cleared(self, evse_id: int, connector_id: int) -> None:
         """The connector is kept for nobody any more."""
         self._set_state(evse_id, connector_id, "Reserved", on=False)
+
+    def on_security_event(
+        self, event_type: str, tech_info: str | None = None, *, critical: bool | None = None
+    ) -> None:
+        """Something that concerns security has happened: it goes into the security log, and a
+        critical one to the CSMS as soon as possible (A04). `event_type` is one of the appendix
+        where one fits, at most 50 characters; `critical` is what the appendix says, or True for
+        a type that is not there. Needs the event loop."""
+        self._security_events.report(event_type, tech_info, critical=critical)
 
     def raise_event(
         self,

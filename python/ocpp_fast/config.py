@@ -22,6 +22,15 @@ from ocpp_fast.transport.handshake import check_identity, connection_url
 
 MAX_EVSES = 1_000
 MAX_CONNECTORS_PER_EVSE = 8
+MAX_SECURITY_PROFILE = 3
+TLS_PROFILE = 2
+"""The first security profile with TLS."""
+INTERFACES = (
+    *(f"Wired{number}" for number in range(4)),
+    *(f"Wireless{number}" for number in range(4)),
+    "Any",
+)
+"""OcppInterfaceEnumType; 2.0.1 has no `Any`."""
 
 
 class TxPoint(StrEnum):
@@ -65,6 +74,12 @@ class Variables:
     retry_back_off_wait_minimum_s: float = 2.0
     retry_back_off_random_range_s: float = 2.0
     retry_back_off_repeat_times: int = 6
+    network_profile_connection_attempts: int = 3
+    # InternalCtrlr
+    web_socket_pong_timeout_s: float = 10.0
+    """`WebsocketPongTimeout`"""
+    network_config_timeout_s: float = 60.0
+    """How long `configure_network_connection_profile_callback` may take."""
     # ClockCtrlr
     time_source: tuple[str, ...] = ("Heartbeat",)
     # AuthCtrlr
@@ -134,6 +149,23 @@ class DeviceModel(Protocol):
         ...
 
 
+def _check_url(url: str, identity: str) -> None:
+    try:
+        connection_url(url, identity)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"/csms_url: {error}") from None
+
+
+def _check_profile(url: str, profile: int | None) -> None:
+    if profile is None:
+        return
+    if not 0 <= profile <= MAX_SECURITY_PROFILE:
+        raise ConfigurationError(f"/security_profile: must be from 0 to 3, is {profile}")
+    if (profile >= TLS_PROFILE) is not url.startswith("wss:"):
+        scheme = "wss" if profile >= TLS_PROFILE else "ws"
+        raise ConfigurationError(f"/security_profile: {profile} needs a {scheme}:// address")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvseConfig:
     """One EVSE."""
@@ -144,6 +176,31 @@ class EvseConfig:
         if not 1 <= self.connectors <= MAX_CONNECTORS_PER_EVSE:
             text = f"must be from 1 to {MAX_CONNECTORS_PER_EVSE}, is {self.connectors}"
             raise ConfigurationError(f"/connectors: {text}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotConfig:
+    """One more way to a CSMS, a slot of the network configuration (B09)."""
+
+    csms_url: str
+    """`ws://` or `wss://` address of the CSMS, without the identity."""
+    security_profile: int | None = None
+    """See `StationConfig.security_profile`."""
+    interface: str = "Any"
+    """OcppInterfaceEnumType: `Wired0` to `Wired3`, `Wireless0` to `Wireless3`, `Any`."""
+    message_timeout_s: float = 30.0
+    identity: str | None = None
+    """None is the identity of the station."""
+    password: str | None = field(default=None, repr=False)
+    """None is the password of the station."""
+
+    def __post_init__(self) -> None:
+        _check_url(self.csms_url, self.identity or "station")
+        _check_profile(self.csms_url, self.security_profile)
+        if self.interface not in INTERFACES:
+            raise ConfigurationError(f"/interface: must be one of {', '.join(INTERFACES)}")
+        if self.message_timeout_s < 1 or self.message_timeout_s % 1:
+            raise ConfigurationError("/message_timeout_s: must be a whole number of at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +219,19 @@ class StationConfig:
     firmware_version: str | None = None
     password: str | None = field(default=None, repr=False)
     """For HTTP basic authentication as `identity` (security profiles 1 and 2)."""
+    security_profile: int | None = None
+    """0 to 3 (Part 2, A 1.3), 0 is none at all. None is what the address and the password say: 2
+    for `wss`, else 1 with a password and 0 without."""
+    certificates: str | None = None
+    """Folder of the certificates and keys, see `ocpp_fast.security.store`. None is the folder
+    `<storage>.certificates` beside the database; without a database either, they live in a
+    temporary folder and are lost at the end."""
+    slots: tuple[SlotConfig, ...] = ()
+    """Slots 2, 3, ... of the network configuration; slot 1 is `csms_url`. They are tried in this
+    order until NetworkConfigurationPriority is set at run time."""
+    interfaces: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the values of OcppInterface are on this computer: `{"Wired0": "eth0"}`, the name of a
+    device or a local address. `Any`, and what is not here, leave the choice to the system."""
     versions: tuple[OcppVersion, ...] = (OcppVersion.V21, OcppVersion.V201)
     """OCPP versions to offer, the preferred one first."""
     component_config: str | None = None
@@ -180,10 +250,11 @@ class StationConfig:
             check_identity(self.identity)
         except ConfigurationError as error:
             raise ConfigurationError(f"/identity: {error}") from None
-        try:
-            connection_url(self.csms_url, self.identity)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"/csms_url: {error}") from None
+        _check_url(self.csms_url, self.identity)
+        _check_profile(self.csms_url, self.security_profile)
+        if unknown := sorted(self.interfaces.keys() - set(INTERFACES)):
+            known = ", ".join(INTERFACES)
+            raise ConfigurationError(f"/interfaces/{unknown[0]}: is not one of {known}")
         for name, limit in _LENGTHS.items():
             value: str | None = getattr(self, name)
             if value is not None and len(value) > limit:

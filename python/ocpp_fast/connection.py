@@ -15,7 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, final
 
 from ocpp_fast._core import Call, Deviation, Message, Send
-from ocpp_fast.errors import ConfigurationError, ConnectionLost
+from ocpp_fast.errors import ConfigurationError, ConnectionLost, MessageTooLong
 from ocpp_fast.exchange import CodecLike, Exchange, OutgoingCall
 from ocpp_fast.handling import HandlerRunner
 
@@ -214,8 +214,8 @@ class Connection:
         the next CALL still waits for that answer or its deadline.
 
         Raises `CallErrorReceived`, `CallTimedOut`, `ReplyInvalid`, `ConnectionLost`,
-        `QueueFull`; and `ValidationError` or `TypeError` for a message that is no request of
-        this version.
+        `QueueFull`, `MessageTooLong`; and `ValidationError` or `TypeError` for a message that is no
+        request of this version.
         """
         action = _ACTIONS.get(type(request)) or _action_of(type(request))
         message_id = self._message_id()
@@ -262,7 +262,8 @@ class Connection:
         """Like `call_raw` for a program without a task to wait in: `outcome` is told.
 
         That happens inside the callback of the socket, so it must be quick and must not raise;
-        it may start the next call. Raises `QueueFull` and `ConnectionLost` at once.
+        it may start the next call. Raises `QueueFull`, `ConnectionLost` and `MessageTooLong` at
+        once, the last also through `outcome` if the call had to wait.
         """
         message_id = self._message_id()
         frame = self._codec.encode_call_raw(message_id, action, payload)
@@ -272,7 +273,8 @@ class Connection:
         """Sends a SEND (OCPP 2.1), at once, even while a CALL is in flight.
 
         Nobody will know whether it arrived (FR.07). Raises `ConnectionLost` when the link is
-        known to be gone, `ValidationError` or `TypeError` for what is no SEND message.
+        known to be gone, `MessageTooLong`, and `ValidationError` or `TypeError` for what is no SEND
+        message.
         """
         frame = self._codec.encode_send(self._message_id(), message)
         if self._exchange.closed is not None:
@@ -353,15 +355,25 @@ class Connection:
         if self._exchange.submit(pending, now) is not None:
             if pending.deadline < self._timer_at:
                 self._arm(pending.deadline, now)
-            self._send(frame)
+            try:
+                self._send(frame)
+            except MessageTooLong:
+                self._exchange.take_back(pending)
+                raise
         return pending
 
     def _send_next(self, now: float) -> None:
         """Sends the next of the waiting CALLs, if there is one."""
-        frame = self._exchange.next_frame(now)
-        if frame is not None:
+        while (frame := self._exchange.next_frame(now)) is not None:
             self._keep_deadline(now)
-            self._send(frame)
+            try:
+                self._send(frame)
+            except MessageTooLong as error:
+                pending = self._exchange.open_call
+                if pending is not None:
+                    self._exchange.take_back(pending)
+                    pending.error = error
+                    pending.fail()
 
     def _keep_deadline(self, now: float) -> None:
         """Sees to it that the timer fires no later than the deadline of the open call."""
@@ -425,8 +437,8 @@ class Connection:
                 _log.exception("the message log failed")
 
     def _send_and_log(self, frame: bytes) -> None:
-        self._log_frame(Way.OUT, frame)
         self.transport.send(frame)
+        self._log_frame(Way.OUT, frame)
 
 
 # The action of each request type that was ever sent; at most the requests of both versions.

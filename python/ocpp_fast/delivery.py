@@ -20,6 +20,7 @@ from ocpp_fast._core import decode_payload, encode_payload
 from ocpp_fast.errors import (
     ConfigurationError,
     ConnectionLost,
+    MessageTooLong,
     OcppError,
     QueueFull,
     ValidationError,
@@ -260,6 +261,11 @@ class Delivery:
                 self._under_way = None
                 self.outbox.interrupted(row)
                 self._wake_at(self._monotonic() + _BUSY_PAUSE_S)
+            except MessageTooLong as error:
+                self._under_way = None
+                self.outbox.delivered(row)
+                self._bury(row, error)
+                continue
             return
         if not len(self.outbox):
             self._tell_drained()
@@ -295,7 +301,11 @@ class Delivery:
             self.outbox.interrupted(row)
             self._link = None
             return
-        self._failed(row, error)
+        if isinstance(error, MessageTooLong):  # It will not become shorter.
+            self.outbox.delivered(row)
+            self._bury(row, error)
+        else:
+            self._failed(row, error)
         self._send_next()
 
     def _failed(self, row: OutboxRow, error: OcppError) -> None:

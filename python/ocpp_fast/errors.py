@@ -4,7 +4,8 @@
     |- CallerError                our own program asked for something that cannot be
     |  |- ConfigurationError        a setting, a handler table or an address makes no sense
     |  |- ValidationError           a value breaks the OCPP schema (raised by the Rust core)
-    |  `- QueueFull                 more CALLs wait for their turn than the bound allows
+    |  |- QueueFull                 more CALLs wait for their turn than the bound allows
+    |  `- MessageTooLong            a message is longer than the link may carry
     |- PeerError                  the other side broke a rule, refused, or kept silent
     |  |- CallErrorReceived         it answered our CALL with a CALLERROR
     |  |- ReplyInvalid              it answered our CALL with something that breaks the schema
@@ -12,6 +13,7 @@
     |- TransportError             the link, neither program
     |  |- ConnectFailed             no WebSocket came to be
     |  `- ConnectionLost            the WebSocket is gone
+    |- CertificateInvalid         a certificate, whoever brought it, is refused
     |- HardwareError              a charger's part failed (meter, lock, contactor, reader)
     |- StorageError               the disk or the database failed
     `- RequestRefused             raised BY a handler to answer a CALL with a CALLERROR
@@ -33,12 +35,14 @@ __all__ = [
     "CallErrorReceived",
     "CallTimedOut",
     "CallerError",
+    "CertificateInvalid",
     "ConfigurationError",
     "ConnectFailed",
     "ConnectFailure",
     "ConnectionLost",
     "ErrorCode",
     "HardwareError",
+    "MessageTooLong",
     "OcppError",
     "PeerError",
     "QueueFull",
@@ -134,6 +138,18 @@ class QueueFull(CallerError):
         return f"{self.action} not queued: {self.limit} calls are waiting already"
 
 
+class MessageTooLong(CallerError):
+    """A message is longer than the link may carry; it was not sent, and the link stays."""
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(size_bytes, limit_bytes)
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+    def __str__(self) -> str:
+        return f"a message of {self.size_bytes} bytes; the link carries up to {self.limit_bytes}"
+
+
 # --- the peer -------------------------------------------------------------------------------
 
 
@@ -203,8 +219,20 @@ class ConnectFailure(StrEnum):
     """No TCP connection: refused, unreachable, reset."""
     TIMEOUT = "timeout"
     """Not finished within the given time, whatever the step."""
+    SLOT = "slot"
+    """The network configuration slot cannot be used as it stands; nothing was dialled."""
+    INTERFACE = "interface"
+    """The network of the slot is not ready, or this computer has no such interface."""
+    CERTIFICATE = "certificate"
+    """This side refuses the certificate of the CSMS."""
+    CLIENT_CERTIFICATE = "client certificate"
+    """The CSMS refuses the certificate of the station, or misses it."""
+    TLS_VERSION = "TLS version"
+    """The CSMS knows no version of TLS that may be used (1.2 and up)."""
+    TLS_CIPHER = "TLS cipher suite"
+    """The CSMS knows no cipher suite that may be used."""
     TLS = "tls"
-    """The TLS handshake failed; the certificate checks are part of it."""
+    """The TLS handshake failed for another reason."""
     HTTP = "http"
     """The server answered the upgrade request with an HTTP error; see `http_status`."""
     HANDSHAKE = "handshake"
@@ -240,6 +268,10 @@ class ConnectionLost(TransportError):
 
     def __str__(self) -> str:
         return f"connection lost, {self.code}: {self.text}"
+
+
+class CertificateInvalid(OcppError):
+    """A certificate, or what should be one, is refused; the text says in one line which and why."""
 
 
 # --- the charger, the disk ------------------------------------------------------------------

@@ -233,6 +233,11 @@ class Exchange(Generic[_C]):
         if call in self.waiting:
             self.waiting.remove(call)
 
+    def take_back(self, call: _C) -> None:
+        """`call` was to be sent and could not be: it is open no more, and the next may be."""
+        if self.open_call is call:
+            self.open_call = None
+
     def expire(self, now: float) -> _C | None:
         """Ends the open call if its deadline has come, and gives it."""
         call = self.open_call
@@ -272,6 +277,11 @@ class Exchange(Generic[_C]):
         frame = self._codec.encode_result(message_id, response)
         self._in_progress.discard(message_id)
         return frame
+
+    def take_back_answer(self, message_id: str) -> None:
+        """The answer to a CALL of the peer could not be sent: the CALL waits for another one."""
+        if self.closed is None:
+            self._in_progress.add(message_id)
 
     def refuse(
         self, message_id: str, code: ErrorCode, description: str, details: Json | None = None

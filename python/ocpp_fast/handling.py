@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from ocpp_fast._core import Message
-from ocpp_fast.errors import ErrorCode, RequestRefused
+from ocpp_fast.errors import ErrorCode, MessageTooLong, RequestRefused
 from ocpp_fast.router import Reply
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ class HandlerRunner:
 
     def _refuse(self, call: Call, error: Exception) -> None:
         """Answers with the CALLERROR (FR.03) that `error` stands for."""
+        if isinstance(error, MessageTooLong):
+            self._exchange.take_back_answer(call.message_id)
         if isinstance(error, RequestRefused):
             try:
                 frame = self._exchange.refuse(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Ids"]
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + _DIGITS[10:] + _DIGITS[:10]
 _PREFIX_LENGTH = 16
 _TAILS = tuple(a + b for a in _DIGITS for b in _DIGITS)
 
@@ -48,6 +49,17 @@ class Ids:
         Unique for the lifetime of a station, over reboots and repairs (Part 2, E, section 1.2).
         """
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def password(self, length: int = 32) -> str:
+        """A random password of letters and digits, for HTTP basic authentication.
+
+        32 of them are 190 bits; A00.FR.205 wants 16 to 40 characters of high entropy (A01.FR.07).
+        """
+        return "".join(self._random.choices(_LETTERS, k=length))
+
+    def salt(self, length: int = 16) -> bytes:
+        """Random bytes, to be hashed together with a password (A01.FR.08)."""
+        return self._random.randbytes(length)
 
     def random(self) -> float:
         """A number from 0 up to but not including 1, for jitter and simulations."""

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from crash import child
-from ocpp_fast.storage import ComponentRow, MonitorRow, ValueRow
+from ocpp_fast.storage import ComponentRow, MonitorRow, SecurityLogRow, ValueRow
 from ocpp_fast.storage.base import OutboxRow
 from ocpp_fast.storage.sqlite import SqliteStorage, migrations
 
@@ -174,6 +174,13 @@ MONITORS = [
 ]
 
 
+STATE = {f"block.fact-{number}": "old" * 400 for number in range(20)}
+SECURITY_LOG = [
+    SecurityLogRow(f"2026-01-01T00:00:00.{number:06}Z", "ResetOrReboot", "x" * 100, True)
+    for number in range(10_000)
+]
+
+
 async def prepare(path: Path) -> None:
     """A database in use, closed as it should be: all is in the file, there is no WAL."""
     async with restarted(path) as storage:
@@ -181,6 +188,9 @@ async def prepare(path: Path) -> None:
         await storage.values_store(OTHER_VALUES + values("old"))
         await storage.monitors_store(MONITORS[:100])
         await storage.outbox_append([child.message(1)])
+        await storage.state_store(STATE)
+        # One short of being full.
+        await storage.security_log_append(SECURITY_LOG[1:])
 
 
 async def state(storage: SqliteStorage) -> tuple[Any, ...]:
@@ -190,6 +200,8 @@ async def state(storage: SqliteStorage) -> tuple[Any, ...]:
         sorted(await storage.values_load()),
         await storage.monitors_load(),
         await storage.outbox_load(),
+        await storage.state_load(),
+        await storage.security_log_load(len(SECURITY_LOG)),
     )
 
 
@@ -205,6 +217,12 @@ VERBS: dict[str, tuple[str, Any]] = {
     # More than one statement takes: a transaction of three.
     "all values": ("values_store", [(*row[:7], "new", "csms") for row in OTHER_VALUES * 2]),
     "outbox": ("outbox_append", [child.message(number) for number in range(2, 200)]),
+    # Facts are replaced, forgotten and added in one transaction.
+    "state": (
+        "state_store",
+        {**dict.fromkeys(STATE, "new"), "block.fact-3": None, "block.other": "new" * 400},
+    ),
+    "security log": ("security_log_append", SECURITY_LOG[:40]),
 }
 
 

@@ -145,7 +145,7 @@ async def test_the_interval_of_pings_changes_on_a_live_link() -> None:
         silent = await picows.connect(url, Listener, clock=CLOCK, settings=small())
         server.peer.ws.underlying_transport.pause_reading()
         silent.transport.ping_every(30.0)
-        silent.transport.ping_every(0.05)
+        silent.transport.ping_every(0.05, 0.05)
         reason = await silent.end()
         assert reason == CloseReason(1006, "no answer to a ping", ClosedBy.NETWORK)
 

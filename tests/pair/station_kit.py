@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from ocpp_fast.config import EvseConfig, StationConfig, Variables
 from ocpp_fast.connection import Connection, Way
+from ocpp_fast.connectivity.link import Link, Target
 from ocpp_fast.csms import Csms, CsmsHandler, StationRecord, TransactionRecord
 from ocpp_fast.errors import ConnectFailed, ConnectFailure
 from ocpp_fast.ids import Ids
@@ -46,8 +47,10 @@ class Site:
         storage: Storage | None = None,
         ids: Ids | None = None,
         csms: Csms | None = None,
+        tells_start: bool = False,
         **options: Any,
     ) -> None:
+        """`tells_start`: with the SecurityEventNotification that every start brings."""
         self.clock = clock
         self.version = version
         self.ids = ids or Ids(seed=1)
@@ -77,8 +80,12 @@ class Site:
             frame_log=self._log,
             **options,
         )
+        if not tells_start:
+            cache = self.station.charge_point.device_model.cache
+            number = cache.find("InternalCtrlr", None, None, None, "SecurityEventsNotTold", None)
+            cache.default(number, 0, "StartupOfTheDevice,ResetOrReboot")
 
-    async def _open(self, make: MakeListener[Connection]) -> Connection:
+    async def _open(self, make: MakeListener[Connection], target: Target) -> Link:
         self.dials += 1
         if not self.reachable:
             raise ConnectFailed(ConnectFailure.NETWORK, "nobody there")
@@ -91,7 +98,7 @@ class Site:
         )
         connection = self.link.left.listener
         assert isinstance(connection, Connection)
-        return connection
+        return Link(connection, target)
 
     def _log(self, way: Way, frame: bytes) -> None:
         self.frames.append((self.clock.elapsed_s, way, json.loads(frame)))

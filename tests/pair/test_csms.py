@@ -196,6 +196,6 @@ def test_the_number_of_stations_has_a_bound() -> None:
             pass
         for identity, accepted in (("CS001", True), ("CS002", False)):
             handshake = Handshake(identity, f"/{identity}", ("ocpp2.1",), None, {})
-            assert isinstance(csms._accept(handshake), Accepted) == accepted
+            assert isinstance(csms.admit(handshake), Accepted) == accepted
 
     run_virtual(run)

@@ -304,7 +304,8 @@ def test_events_stored_for_2_1_reach_a_2_0_1_csms() -> None:
         assert Counter(site.calls())["BootNotification"] == 1
 
     def both(site: Site) -> None:
-        site.station.charge_point._codecs[OcppVersion.V201] = site.csms._codecs[OcppVersion.V201]
+        codecs = site.station.charge_point._uplink._codecs
+        codecs[OcppVersion.V201] = site.csms._codecs[OcppVersion.V201]
 
     async def prepared(site: Site) -> None:
         both(site)

@@ -276,7 +276,7 @@ def test_f06_fr_07_a_transaction_event(version: OcppVersion) -> None:
 @versions
 def test_f06_fr_08_what_is_not_implemented(version: OcppVersion) -> None:
     async def scenario(site: Site) -> None:
-        for message in ("LogStatusNotification", "SignChargingStationCertificate"):
+        for message in ("LogStatusNotification", "FirmwareStatusNotification"):
             assert await trigger(site, message) == "NotImplemented"
         if version is OcppVersion.V21:  # F06.FR.19
             status = await trigger(site, "CustomTrigger", custom_trigger="x")

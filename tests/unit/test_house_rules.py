@@ -34,11 +34,12 @@ LAYERS = (
     ("transport",),
     ("connection", "handling"),
     ("_reader", "callbacks", "config"),
-    ("device_model",),
+    ("security",),
     ("device_model",),
     ("journal",),
     ("connectivity", "delivery", "dialling"),
     ("blocks",),
+    ("uplink",),
     ("charge_point",),
     ("station",),
     ("simulator", "csms"),
@@ -55,6 +56,9 @@ SANS_IO = (
     "station/machine.py",
     "device_model/bindings.py",
     "device_model/merge.py",
+    "connectivity/back_off.py",
+    "connectivity/rotation.py",
+    "connectivity/rules.py",
 )
 IO = {
     "asyncio",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ocpp_fast.config import DeviceModel
     from ocpp_fast.connection import Connection
     from ocpp_fast.delivery import Delivery
+    from ocpp_fast.device_model import DeviceModel as WholeDeviceModel
     from ocpp_fast.ids import Ids
     from ocpp_fast.messages import Message, v21
     from ocpp_fast.router import After
@@ -30,7 +31,11 @@ __all__ = [
     "Context",
     "NotAccepted",
     "Registration",
+    "SecurityLog",
+    "SettingObserver",
     "Trigger",
+    "number_of",
+    "text_of",
 ]
 
 _log = logging.getLogger(__name__)
@@ -100,6 +105,48 @@ class ConnectorStates(Protocol):
     def occupied(self, evse_id: int) -> bool:
         """Whether an EV is plugged in at the EVSE."""
         ...
+
+
+class SecurityLog(Protocol):
+    """Who is told of security events, see `blocks.security.SecurityEvents`."""
+
+    async def notify(self, kind: str, tech_info: str | None = None) -> None:
+        """An event has happened; it is durable when this returns."""
+        ...
+
+    def report(self, kind: str, tech_info: str | None = None) -> None:
+        """Like `notify`, for who cannot wait."""
+        ...
+
+
+class SettingObserver(Protocol):
+    """Who must know of a SetVariables before it takes effect, or act after it was answered."""
+
+    async def before(self, request: Message) -> None:
+        """The CSMS sets these variables; nothing has changed yet. What this raises refuses the
+        whole request."""
+        ...
+
+    async def after(self, request: Message, response: Message) -> After | None:
+        """This is what has become of it; gives what is to be done once that was answered."""
+        ...
+
+
+def text_of(
+    device_model: WholeDeviceModel, component: str, variable: str, *, evse_id: int | None = None
+) -> str | None:
+    """The value of a variable that the component files need not have; None without one."""
+    cache = device_model.cache
+    number = cache.find(component, None, evse_id, None, variable, None)
+    return cache.value(number) if number >= 0 else None
+
+
+def number_of(
+    device_model: WholeDeviceModel, component: str, variable: str, default: float
+) -> float:
+    """The value of such a variable that is a number; `default` without one."""
+    text = text_of(device_model, component, variable)
+    return float(text) if text else default
 
 
 class Context:

@@ -25,20 +25,27 @@ _LINES = 14
 
 def describe(request: Any) -> str:
     """A request in a few words, without secrets."""
+    text = ""
     match type(request).__name__.removesuffix("Request"):
         case "TransactionEvent":
-            return _describe_event(request)
+            text = _describe_event(request)
         case "StatusNotification":
-            return f"connector {request.evse_id}/{request.connector_id} {request.connector_status}"
+            connector = f"{request.evse_id}/{request.connector_id}"
+            text = f"connector {connector} {request.connector_status}"
         case "NotifyEvent":
-            return ", ".join(_describe_event_data(event) for event in request.event_data)
+            text = ", ".join(_describe_event_data(event) for event in request.event_data)
         case "BootNotification":
             station = request.charging_station
-            return f"{station.vendor_name} {station.model}, {request.reason}"
+            text = f"{station.vendor_name} {station.model}, {request.reason}"
         case "MeterValues":
-            return f"EVSE {request.evse_id}, {_measured(request.meter_value)}"
+            text = f"EVSE {request.evse_id}, {_measured(request.meter_value)}"
+        case "SecurityEventNotification":
+            text = request.type
+        case "SignCertificate":
+            text = request.certificate_type or ""
         case _:
-            return ""
+            pass
+    return text
 
 
 def _describe_event(request: v21.TransactionEventRequest) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from ocpp_fast.blocks.context import Registration
 from ocpp_fast.config import EvseConfig, StationConfig, Variables
-from ocpp_fast.errors import OcppError
+from ocpp_fast.errors import ConnectFailed, ConnectFailure, OcppError
 from ocpp_fast.simulator import Car, SimulatedStation
 from ocpp_fast.station import TokenResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ocpp_fast.cli.options import StationSecurity
     from ocpp_fast.cli.screen import Screen
     from ocpp_fast.clock import Clock
     from ocpp_fast.messages import OcppVersion
@@ -22,6 +24,7 @@ __all__ = [
     "RunFailed",
     "Unreachable",
     "charge",
+    "charge_all",
     "deliver",
     "make_station",
     "wait_accepted",
@@ -30,8 +33,23 @@ __all__ = [
 
 SPEED: Final = 60.0
 """How many times faster than the clock the simulated cars charge."""
+_DRIVERS: Final = 2
 _LOOK_S: Final = 0.1
 _DELIVERY_S: Final = 35.0
+_REFUSALS: Final = {
+    401: "the CSMS refuses the password, or misses one",
+    403: "the CSMS refuses this station, or its certificate",
+    404: "the CSMS does not know this station",
+}
+_INSECURE: Final = frozenset(
+    {
+        ConnectFailure.CERTIFICATE,
+        ConnectFailure.CLIENT_CERTIFICATE,
+        ConnectFailure.SLOT,
+        ConnectFailure.TLS_CIPHER,
+        ConnectFailure.TLS_VERSION,
+    }
+)
 
 
 class RunFailed(OcppError):
@@ -50,14 +68,16 @@ def make_station(
     evses: int,
     screen: Screen,
     clock: Clock,
-    password: str | None = None,
+    security: StationSecurity | None = None,
 ) -> SimulatedStation:
-    """A simulated station for a run of some seconds."""
+    """A simulated station for a run of some seconds; its serial number is its identity."""
     measurands = ("Energy.Active.Import.Register", "Power.Active.Import", "SoC")
     config = StationConfig(
         identity=identity,
         csms_url=url,
-        password=password,
+        password=None if security is None else security.password,
+        security_profile=None if security is None else security.profile,
+        certificates=None if security is None else security.certificates,
         versions=versions,
         serial_number=identity[:25],
         evses=(EvseConfig(),) * evses,
@@ -97,14 +117,28 @@ async def wait_accepted(
     point = station.charge_point
 
     def decided() -> bool:
-        return point.registration is Registration.ACCEPTED
+        return point.registration is Registration.ACCEPTED or _is_final(point.connect_error)
 
-    if await wait_until(clock, decided, timeout_s, screen):
+    if await wait_until(clock, decided, timeout_s, screen) and point.connected:
         return
     if point.connected:
         text = f"the CSMS has not accepted the station within {timeout_s:g} s"
         raise RunFailed(f"{text} (registration: {point.registration})")
-    raise Unreachable(f"{point.config.url}: {point.connect_error or 'no answer'}")
+    raise Unreachable(f"{point.config.url}: {_why(point.connect_error)}")
+
+
+def _why(error: OcppError | None) -> str:
+    if isinstance(error, ConnectFailed) and error.http_status in _REFUSALS:
+        return f"{_REFUSALS[error.http_status]} (HTTP {error.http_status})"
+    return str(error or "no answer")
+
+
+def _is_final(error: OcppError | None) -> bool:
+    """Whether the next attempt will fail too. A station tries again all the same, a person at the
+    command line had better be told."""
+    return isinstance(error, ConnectFailed) and (
+        error.http_status in _REFUSALS or error.failure in _INSECURE
+    )
 
 
 async def charge(
@@ -140,6 +174,25 @@ async def charge(
     screen.line(f"EVSE {evse_id}: the driver unplugs and leaves")
     await station.unplug(evse_id)
     return transaction_id
+
+
+async def charge_all(
+    station: SimulatedStation, seconds: float, screen: Screen, clock: Clock
+) -> list[str]:
+    """A driver at each of the first two EVSEs: one plugs in first, one presents the card first."""
+    visits = [
+        charge(
+            station,
+            evse_id,
+            token=f"DEADBEEF{evse_id:02}",
+            token_first=evse_id > 1,
+            seconds=seconds,
+            screen=screen,
+            clock=clock,
+        )
+        for evse_id in list(station.hardware)[:_DRIVERS]
+    ]
+    return list(await asyncio.gather(*visits))
 
 
 async def deliver(station: SimulatedStation, clock: Clock, screen: Screen) -> None:

@@ -11,16 +11,26 @@ from ocpp_fast.csms.addresses import VariableAddress
 from ocpp_fast.csms.csms import Csms, CsmsHandler, CsmsObserver
 from ocpp_fast.csms.ledger import SeqNos, StationRecord, TransactionRecord
 from ocpp_fast.csms.model import StationModel
+from ocpp_fast.csms.passwords import Passwords
 from ocpp_fast.csms.reports import Report
+from ocpp_fast.csms.security import CsmsSecurity, KeyPair, ProfileFloor
+from ocpp_fast.csms.signing import Signer
+from ocpp_fast.csms.station_security import StationSecurity
 
 __all__ = [
     "Csms",
     "CsmsHandler",
     "CsmsObserver",
+    "CsmsSecurity",
+    "KeyPair",
+    "Passwords",
+    "ProfileFloor",
     "Report",
     "SeqNos",
+    "Signer",
     "StationModel",
     "StationRecord",
+    "StationSecurity",
     "TransactionRecord",
     "VariableAddress",
 ]

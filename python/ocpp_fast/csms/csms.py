@@ -12,20 +12,24 @@ from ocpp_fast.connection import Connection, ConnectionSettings
 from ocpp_fast.csms.answers import default_answers
 from ocpp_fast.csms.ledger import StationRecord
 from ocpp_fast.csms.model import StationModel
+from ocpp_fast.csms.security import Admission, CsmsSecurity
+from ocpp_fast.csms.signing import Signing
+from ocpp_fast.csms.station_security import StationSecurity
 from ocpp_fast.errors import ConfigurationError, ConnectionLost, ErrorCode, RequestRefused
 from ocpp_fast.ids import Ids
 from ocpp_fast.messages import Message, OcppVersion
 from ocpp_fast.router import Handling, Reply, Role, Router
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Awaitable, Callable, Mapping
 
     from ocpp_fast.clock import Clock
     from ocpp_fast.connection import FrameLog
+    from ocpp_fast.errors import ConnectFailed
+    from ocpp_fast.security.tls_server import ServerTls
     from ocpp_fast.transport.base import CloseReason, Transport
     from ocpp_fast.transport.handshake import Handshake
-    from ocpp_fast.transport.picows import Accepted, Refused, Server
+    from ocpp_fast.transport.picows import Accepted, Refused, Server, WebSocketSettings
 
 __all__ = ["Csms", "CsmsHandler", "CsmsObserver"]
 
@@ -37,6 +41,7 @@ CsmsHandler: TypeAlias = "Callable[[StationRecord, Any], Handling | Awaitable[Ha
 
 _REPLACED: Final = 1008
 _FULL: Final = 503
+_RENEWAL_S: Final = 60
 # Requests that let a Pending station send what they ask for (B02.FR.02).
 _ASKING: Final = frozenset({"GetBaseReport", "GetReport", "TriggerMessage"})
 
@@ -49,6 +54,12 @@ class CsmsObserver:
 
     def on_disconnected(self, station: StationRecord, reason: CloseReason) -> None:
         """A station's link is gone, and no newer one has taken its place."""
+
+    def on_refused(self, identity: str, status: int, reason: str) -> None:
+        """A station was not let in; it got this HTTP status (A00.FR.408)."""
+
+    def on_tls_refused(self, error: ConnectFailed) -> None:
+        """A client, unknown which, was refused in the TLS handshake (A00.FR.408)."""
 
     def on_request(self, station: StationRecord, action: str, request: Any) -> None:
         """A station has sent a request that was not refused; its record is up to date."""
@@ -73,10 +84,12 @@ class Csms:
         ids: Ids | None = None,
         settings: ConnectionSettings | None = None,
         frame_log: FrameLog | None = None,
-        ssl_context: ssl.SSLContext | None = None,
+        security: CsmsSecurity | None = None,
+        web_socket: WebSocketSettings | None = None,
         max_stations: int = 10_000,
     ) -> None:
         """Port 0 takes a free one, see `port`. `handlers` replace the answers to some actions.
+        Without `security` every station may connect, over plain TCP (security profile 0).
 
         No more than `max_stations` identities are kept; any other is refused with HTTP 503.
         """
@@ -87,8 +100,10 @@ class Csms:
         self._settings = settings or ConnectionSettings()
         self._observer = observer or CsmsObserver()
         self._frame_log = frame_log
-        self._ssl_context = ssl_context
+        self._security = security or CsmsSecurity()
+        self._web_socket = web_socket
         self._max_stations = max_stations
+        self._tls: ServerTls | None = None
         self._server: Server | None = None
         self._handlers: dict[str, CsmsHandler] = {}
         self._codecs = {version: Codec(version) for version in versions}
@@ -99,22 +114,34 @@ class Csms:
         self._connections: dict[str, Connection] = {}
         self.stations: dict[str, StationRecord] = {}
         """Every station that has ever connected, by its identity."""
+        if self._security.signer is not None:
+            signing = Signing(self, self._security, self._security.signer, self._clock)
+            self._handlers.update(signing.handlers())
         for action, handler in (handlers or {}).items():
             self.on(action, handler)
 
     # --- life -----------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Begins to listen. Raises `OSError` when the address cannot be had."""
+        """Begins to listen.
+
+        Raises `OSError` when the address cannot be had, and `ConfigurationError` for files of
+        `CsmsSecurity` that cannot be used.
+        """
         from ocpp_fast.transport import picows  # not needed when serving memory links
 
+        tls = self._tls = self._security.tls(
+            self._clock, partial(self._report, self._observer.on_tls_refused)
+        )
         self._server = await picows.serve(
-            self._accept,
+            self.admit,
             self._host,
             self._wanted_port,
             clock=self._clock,
             subprotocols=[version.subprotocol for version in self._codecs],
-            ssl_context=self._ssl_context,
+            ssl_context=None if tls is None else tls.context,
+            settings=self._web_socket or picows.WebSocketSettings(),
+            peer_certificate=None if tls is None else tls.peer_certificate,
         )
 
     async def stop(self) -> None:
@@ -142,7 +169,7 @@ class Csms:
     @property
     def url(self) -> str:
         """The address for stations, which add their identity."""
-        scheme = "ws" if self._ssl_context is None else "wss"
+        scheme = "wss" if self._security.key_pairs else "ws"
         return f"{scheme}://{self._host}:{self.port}"
 
     # --- for its user ---------------------------------------------------------------------
@@ -191,25 +218,47 @@ class Csms:
 
         Raises `ConnectionLost` for a station that has never connected.
         """
+        return StationModel(self, self._known(identity), self._clock)
+
+    def security(self, identity: str) -> StationSecurity:
+        """The password, certificates and network profiles of a station.
+
+            await csms.security("CS001").change_password()
+
+        Raises `ConnectionLost` for a station that has never connected.
+        """
+        return StationSecurity(self, self._known(identity), self._security, self._ids)
+
+    def _known(self, identity: str) -> StationRecord:
         station = self.stations.get(identity)
         if station is None:
             raise ConnectionLost(1006, f"station {identity} is not connected")
-        return StationModel(self, station, self._clock)
+        return station
 
     # --- links ----------------------------------------------------------------------------
 
     def listener(self, identity: str) -> Callable[[Transport], Connection]:
         """Makes the CSMS's end of a link to a station, whatever the transport."""
-        return partial(self._connect, identity)
+        return partial(self._connect, identity, Admission())
 
-    def _accept(self, handshake: Handshake) -> Accepted | Refused:
+    def admit(self, handshake: Handshake) -> Accepted | Refused:
+        """Whether a station may connect, and what makes the CSMS's end of its link then."""
         from ocpp_fast.transport.picows import Accepted, Refused
 
-        if handshake.identity not in self.stations and len(self.stations) >= self._max_stations:
-            return Refused(_FULL)
-        return Accepted(self.listener(handshake.identity))
+        identity = handshake.identity
+        if identity not in self.stations and len(self.stations) >= self._max_stations:
+            admission = Admission(_FULL, f"there are {self._max_stations} stations already")
+        else:
+            client = None if self._tls is None else self._tls.client()
+            objection = None if client is None else client.objection
+            admission = self._security.admit(handshake, self._clock.now(), objection)
+        if not admission.status:
+            return Accepted(partial(self._connect, identity, admission))
+        _log.info("%s refused with %d: %s", identity, admission.status, admission.reason)
+        self._report(self._observer.on_refused, identity, admission.status, admission.reason)
+        return Refused(admission.status)
 
-    def _connect(self, identity: str, transport: Transport) -> Connection:
+    def _connect(self, identity: str, admission: Admission, transport: Transport) -> Connection:
         version = OcppVersion.from_subprotocol(transport.subprotocol)
         station = self.stations.setdefault(identity, StationRecord(identity))
         table = {
@@ -230,6 +279,8 @@ class Csms:
         self._connections[identity] = connection
         station.version = version
         station.connected = True
+        station.security_profile = self._security.profile
+        station.certificate_expired = admission.expired
         if older is not None:
             older.transport.close(_REPLACED, "the station has connected again")
         self._report(self._observer.on_connected, station)
@@ -255,7 +306,12 @@ class Csms:
         if action != "BootNotification" and not self._may_send(station):
             raise RequestRefused(ErrorCode.SECURITY_ERROR, f"registered as {station.registration}")
         handler = self._handlers.get(action)
-        handling = answer(request) if handler is None else handler(station, request)
+        if handler is not None:
+            handling = handler(station, request)
+        elif action == "BootNotification" and station.certificate_expired:
+            handling = self._ask_to_renew(station)
+        else:
+            handling = answer(request)
         if isinstance(handling, (Message, Reply)) or handling is None:
             return self._handled(station, action, request, handling)
         return self._handled_later(station, action, request, handling)
@@ -269,6 +325,8 @@ class Csms:
             response = handling.response if isinstance(handling, Reply) else handling
             station.registration = str(getattr(response, "status", "Accepted"))
             station.may_report = False
+            if station.registration == "Accepted":
+                self._security.accepted(station.identity)
         self._report(self._observer.on_request, station, action, request)
         return handling
 
@@ -276,6 +334,20 @@ class Csms:
         self, station: StationRecord, action: str, request: Any, handling: Awaitable[Handling]
     ) -> Handling:
         return self._handled(station, action, request, await handling)
+
+    def _ask_to_renew(self, station: StationRecord) -> Reply:
+        """A00.FR.429: Pending, and at once the request to renew the certificate (A02)."""
+        version = station.version or OcppVersion.V21
+        pending = version.module.BootNotificationResponse(
+            current_time=self._clock.now(),
+            interval=_RENEWAL_S,
+            status=version.module.RegistrationStatusEnumType.PENDING,
+        )
+
+        async def ask() -> None:
+            await self.security(station.identity).renew_certificate()
+
+        return Reply(pending, ask)
 
     def _may_send(self, station: StationRecord) -> bool:
         """B01.FR.10, B02.FR.09, B03.FR.07. A station that has not booted since this CSMS started

@@ -20,7 +20,10 @@ MAX_TRANSACTIONS: Final = 1_000
 """Transactions kept for each station; beyond it the oldest that has ended goes first."""
 
 MAX_EVENTS: Final = 1_000
-"""Events kept for each station; the oldest go first."""
+"""Events kept for each station, and security events; the oldest go first."""
+
+MAX_SIGNED: Final = 100
+"""Answers to CertificateSigned kept for each station."""
 
 _ENERGY: Final = "Energy.Active.Import.Register"
 
@@ -143,6 +146,10 @@ class StationRecord:
     version: OcppVersion | None = None
     """Of the last connection."""
     connected: bool = False
+    security_profile: int = 0
+    """Of the last connection (Part 2, A 1.3)."""
+    certificate_expired: bool = False
+    """It was let in with an expired certificate, which it is to renew (A00.FR.429)."""
     registration: str | None = None
     """What its last BootNotification was answered; None before one was seen."""
     boot: v21.BootNotificationRequest | None = None
@@ -154,6 +161,12 @@ class StationRecord:
     """By transactionId, the oldest first."""
     events: deque[v21.EventDataType] = field(default_factory=lambda: deque[Any](maxlen=MAX_EVENTS))
     """What NotifyEvent told, the newest last (N07, N08)."""
+    security_events: deque[v21.SecurityEventNotificationRequest] = field(
+        default_factory=lambda: deque[Any](maxlen=MAX_EVENTS)
+    )
+    """What SecurityEventNotification told, the newest last (A04)."""
+    signed: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_SIGNED))
+    """What it has answered to CertificateSigned: Accepted or Rejected (A02)."""
     reports: dict[tuple[str, int], ReportParts] = field(
         default_factory=dict[tuple[str, int], "ReportParts"]
     )
@@ -169,6 +182,8 @@ class StationRecord:
                 self._note_status(request)  # pyright: ignore[reportArgumentType]
             case "NotifyEventRequest":
                 self._note_events(request)  # pyright: ignore[reportArgumentType]
+            case "SecurityEventNotificationRequest":
+                self.security_events.append(request)  # pyright: ignore[reportArgumentType]
             case "NotifyReportRequest":
                 part: Any = request
                 self._note_part("NotifyReport", part, part.report_data)

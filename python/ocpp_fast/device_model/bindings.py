@@ -85,6 +85,12 @@ _TABLE: Final[tuple[tuple[str, str, str, str | None, Kind], ...]] = (
     ("retry_back_off_wait_minimum_s", "OCPPCommCtrlr", "RetryBackOffWaitMinimum", None, SECONDS),
     ("retry_back_off_random_range_s", "OCPPCommCtrlr", "RetryBackOffRandomRange", None, SECONDS),
     ("retry_back_off_repeat_times", "OCPPCommCtrlr", "RetryBackOffRepeatTimes", None, COUNT),
+    (
+        "network_profile_connection_attempts",
+        "OCPPCommCtrlr", "NetworkProfileConnectionAttempts", None, COUNT,
+    ),
+    ("web_socket_pong_timeout_s", "InternalCtrlr", "WebsocketPongTimeout", None, SECONDS),
+    ("network_config_timeout_s", "InternalCtrlr", "NetworkConfigTimeout", None, SECONDS),
     ("time_source", "ClockCtrlr", "TimeSource", None, WORDS),
     ("auth_enabled", "AuthCtrlr", "Enabled", None, FLAG),
     ("authorize_remote_start", "AuthCtrlr", "AuthorizeRemoteStart", None, FLAG),

@@ -20,7 +20,9 @@ __all__ = ["ComponentFiles"]
 
 _MAX_LOADED: Final = 16
 
-_Key: TypeAlias = "tuple[str | None, tuple[int, ...] | None, tuple[OcppVersion, ...]]"
+_Key: TypeAlias = (
+    "tuple[str | None, tuple[int, ...] | None, tuple[OcppVersion, ...], tuple[int, bool]]"
+)
 
 
 class _Loaded(NamedTuple):
@@ -42,12 +44,15 @@ class ComponentFiles:
         # The oldest goes when there are too many.
         self._loaded: dict[_Key, _Loaded] = {}
 
-    def device_model(self, config: StationConfig, storage: Storage, *, clock: Clock) -> DeviceModel:
-        """The device model of a station, with what `config` says of it.
+    def device_model(
+        self, config: StationConfig, storage: Storage, *, clock: Clock, networks: bool = False
+    ) -> DeviceModel:
+        """The device model of a station, with what `config` says of it; `networks`: somebody can
+        set up the mobile networks and VPNs of slots, see `files.packaged_files`.
 
         Raises `ConfigurationError`, `files.ComponentFilesInvalid` for what is wrong in the files.
         """
-        loaded = self._load(config)
+        loaded = self._load(config, networks=networks)
         cache = loaded.cache.copy()
         configure(cache, config)
         return DeviceModel(
@@ -62,12 +67,18 @@ class ComponentFiles:
         """How many connectors each EVSE of a station has; raises like `device_model`."""
         return self._load(config).connectors
 
-    def _load(self, config: StationConfig) -> _Loaded:
+    def _load(self, config: StationConfig, *, networks: bool = False) -> _Loaded:
         folder = config.component_config
-        key: _Key = (folder, config.connectors, config.versions)
+        # What concerns the packaged files alone.
+        slots = max(len(config.slots) + 1, files.PACKAGED_SLOTS), networks
+        own = slots if folder is None else (0, False)
+        key: _Key = (folder, config.connectors, config.versions, own)
         loaded = self._loaded.get(key)
         if loaded is None:
-            found = files.packaged_files() if folder is None else files.read_folder(folder)
+            if folder is None:
+                found = files.packaged_files(slots[0], networks=networks)
+            else:
+                found = files.read_folder(folder)
             cache = files.load(found, config.connectors, config.versions)
             if len(self._loaded) >= _MAX_LOADED:
                 del self._loaded[next(iter(self._loaded))]

@@ -9,7 +9,8 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from ocpp_fast.device_model.handle import CSMS, INTERNAL
+from ocpp_fast.config import Variables
+from ocpp_fast.device_model.handle import INTERNAL
 from ocpp_fast.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,16 +18,13 @@ if TYPE_CHECKING:
 
     from ocpp_fast._core import DeviceModelCache
     from ocpp_fast.config import StationConfig
-    from ocpp_fast.device_model.handle import Value, VariableChange, VariableHandle
+    from ocpp_fast.device_model.handle import Value, VariableHandle
     from ocpp_fast.device_model.model import DeviceModel
     from ocpp_fast.messages import v21
 
-__all__ = ["StationFacts", "configure", "security_profile"]
+__all__ = ["StationFacts", "configure", "security_profile", "slot_values"]
 
 _log = logging.getLogger(__name__)
-
-SLOT: Final = "1"
-"""The network configuration slot that the address of the CSMS in `StationConfig` stands for."""
 
 # The first that is true of a connector is the state of its EVSE: one that is in use cannot be
 # used at another connector, one that is free can as long as one connector is.
@@ -35,9 +33,9 @@ _EVSE_STATES: Final = ("Occupied", "Reserved", "Available", "Unavailable", "Faul
 _STATION_STATES: Final = ("Available", "Occupied", "Reserved", "Unavailable", "Faulted")
 _FAULTED: Final = "Faulted"
 
-_POWER: Final = "Power.Active.Import"
+_DEFAULTS: Final = Variables()
 
-_CREDENTIALS: Final = ("BasicAuthPassword", "Identity")
+_POWER: Final = "Power.Active.Import"
 
 
 def security_profile(url: str, *, password: bool) -> int:
@@ -47,39 +45,85 @@ def security_profile(url: str, *, password: bool) -> int:
     return 1 if password else 0
 
 
+def slot_values(config: StationConfig) -> dict[int, dict[str, str]]:
+    """What `config` says of the slots of the network configuration: slot 1 is its own address, its
+    `slots` are 2, 3, ...; variable -> value."""
+    profile = config.security_profile
+    if profile is None:
+        profile = security_profile(config.csms_url, password=config.password is not None)
+    first = {"OcppCsmsUrl": config.csms_url, "SecurityProfile": str(profile)}
+    timeout_s = (config.variables or _DEFAULTS).message_timeout_s
+    if timeout_s != _DEFAULTS.message_timeout_s:
+        first["MessageTimeout"] = str(int(timeout_s))
+    found = {1: first}
+    for number, slot in enumerate(config.slots, 2):
+        profile = slot.security_profile
+        if profile is None:
+            password = slot.password or config.password
+            profile = security_profile(slot.csms_url, password=password is not None)
+        found[number] = {
+            "OcppCsmsUrl": slot.csms_url,
+            "SecurityProfile": str(profile),
+            "OcppInterface": slot.interface,
+            "MessageTimeout": str(int(slot.message_timeout_s)),
+        }
+        if slot.identity is not None:
+            found[number]["Identity"] = slot.identity
+        if slot.password is not None:
+            found[number]["BasicAuthPassword"] = slot.password
+    return found
+
+
 def configure(cache: DeviceModelCache, config: StationConfig) -> None:
-    """Puts what `config` says of the station in the place of what its component files say."""
-    profile = security_profile(config.csms_url, password=config.password is not None)
+    """Puts what `config` says of the station in the place of what its component files say. Raises
+    `ConfigurationError` for more slots than the files have."""
+    slots = slot_values(config)
     versions = ",".join(version.subprotocol for version in config.versions)
-    known: tuple[tuple[str, str | None, str, str | None], ...] = (
+    known: list[tuple[str, str | None, str, str | None]] = [
         ("ChargingStation", None, "Model", config.model),
         ("ChargingStation", None, "VendorName", config.vendor_name),
         ("ChargingStation", None, "SerialNumber", config.serial_number),
         ("ChargingStation", None, "FirmwareVersion", config.firmware_version),
         ("SecurityCtrlr", None, "Identity", config.identity),
-        ("SecurityCtrlr", None, "SecurityProfile", str(profile)),
-        ("NetworkConfiguration", SLOT, "OcppCsmsUrl", config.csms_url),
-        ("NetworkConfiguration", SLOT, "SecurityProfile", str(profile)),
-        ("NetworkConfiguration", SLOT, "Identity", config.identity),
+        ("SecurityCtrlr", None, "SecurityProfile", slots[1]["SecurityProfile"]),
         ("InternalCtrlr", None, "SupportedOcppVersions", versions),
-    )
+    ]
+    if config.slots:
+        _check_slots(cache, slots)
+        listed = ",".join(map(str, slots))
+        known.append(("OCPPCommCtrlr", None, "NetworkConfigurationPriority", listed))
+    for slot, values in slots.items():
+        known += [("NetworkConfiguration", str(slot), *entry) for entry in values.items()]
     for component, instance, variable, value in known:
         number = cache.find(component, instance, None, None, variable, None)
         if number >= 0 and value is not None:
             try:
                 cache.default(number, 0, value)
             except ValueError as error:
-                _log.warning("%s.%s cannot be %r: %s", component, variable, value, error)
+                # Not the value: it may be a password.
+                _log.warning("%s.%s cannot be what is configured: %s", component, variable, error)
+
+
+def _check_slots(cache: DeviceModelCache, slots: Iterable[int]) -> None:
+    priority = cache.find("OCPPCommCtrlr", None, None, None, "NetworkConfigurationPriority", None)
+    listed = (cache.describe(priority)[10] or "") if priority >= 0 else None
+    if listed is None:  # The files know nothing of slots, and the configuration alone counts.
+        return
+    there = {slot.strip() for slot in listed.split(",")}
+    for slot in slots:
+        number = cache.find("NetworkConfiguration", str(slot), None, None, "OcppCsmsUrl", None)
+        if str(slot) not in there or number < 0:
+            text = f"/slots: the component files have no NetworkConfiguration {slot}"
+            raise ConfigurationError(text)
 
 
 class StationFacts:
     """Writes what happens at the station into its device model, as far as that has the variables:
-    AvailabilityState and Problem of the station, its EVSEs and connectors, Power of the EVSEs, and
-    which link is in use."""
+    AvailabilityState and Problem of the station, its EVSEs and connectors, and Power of the EVSEs.
+    Which link is in use `connectivity.Slots` writes."""
 
-    def __init__(self, device_model: DeviceModel, config: StationConfig) -> None:
+    def __init__(self, device_model: DeviceModel) -> None:
         self._model = device_model
-        self._config = config
         self._states: dict[int, dict[int, str]] = {
             evse_id: dict.fromkeys(range(1, count + 1), "Available")
             for evse_id, count in device_model.connectors.items()
@@ -87,7 +131,6 @@ class StationFacts:
         self._evses = Counter(self._evse_state(evse_id) for evse_id in self._states)
         self._faulted = 0
         self._handles: dict[tuple[str, int, int, str], VariableHandle | None] = {}
-        self._follow_credentials()
 
     # --- what happens -----------------------------------------------------------------------
 
@@ -116,12 +159,6 @@ class StationFacts:
         if handle is not None and (power_w := active_power_w(reading)) is not None:
             in_kilowatts = handle.info.unit == "kW"
             handle.set(power_w / 1_000.0 if in_kilowatts else power_w, source=INTERNAL)
-
-    def connected(self, *, password: bool) -> None:
-        """There is a link to the CSMS, opened with a password or without."""
-        profile = security_profile(self._config.csms_url, password=password)
-        self._write("OCPPCommCtrlr", 0, 0, "ActiveNetworkProfile", SLOT)
-        self._write("SecurityCtrlr", 0, 0, "SecurityProfile", profile)
 
     # --- how it is written --------------------------------------------------------------------
 
@@ -152,31 +189,6 @@ class StationFacts:
             )
             self._handles[key] = self._model.handle(number) if number >= 0 else None
         return self._handles[key]
-
-    # --- 2.1, 2.2.1 and 2.2.2 of the referenced variables --------------------------------------
-
-    def _follow_credentials(self) -> None:
-        """What the CSMS sets in SecurityCtrlr holds for all network configuration slots."""
-        for variable in _CREDENTIALS:
-            handle = self._handle("SecurityCtrlr", 0, 0, variable)
-            if handle is not None:
-                handle.on_change(self._on_credential)
-
-    def _on_credential(self, change: VariableChange) -> None:
-        if change.attribute == "Actual" and change.source == CSMS:
-            variable = change.variable.info.variable
-            for slot in self._slots():
-                number = self._model.cache.find(
-                    "NetworkConfiguration", slot, None, None, variable, None
-                )
-                if number >= 0:
-                    self._model.handle(number).set(change.new, source=INTERNAL)
-
-    def _slots(self) -> Iterable[str]:
-        """The instances of NetworkConfiguration, as the valuesList of the priority names them."""
-        priority = self._handle("OCPPCommCtrlr", 0, 0, "NetworkConfigurationPriority")
-        listed = None if priority is None else priority.info.values_list
-        return [slot.strip() for slot in (listed or SLOT).split(",")]
 
 
 def active_power_w(reading: v21.MeterValueType) -> float | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
 __all__ = [
+    "PACKAGED_SLOTS",
     "ComponentFilesInvalid",
     "Problem",
     "load",
@@ -32,6 +33,11 @@ __all__ = [
 STANDARDIZED: Final = "standardized"
 CUSTOM: Final = "custom"
 TEMPLATES: Final = "templates"
+
+PACKAGED_SLOTS: Final = 2
+"""Network configuration slots in the package."""
+_SLOT: Final = f"{STANDARDIZED}/NetworkConfiguration_"
+_PRIORITY: Final = f"{STANDARDIZED}/OCPPCommCtrlr"
 
 File = tuple[str, bytes]
 """Path within its folder, with `/`, and content."""
@@ -72,13 +78,46 @@ def packaged_folder() -> Traversable:
     return files("ocpp_fast") / "component_files"
 
 
-def packaged_files() -> list[File]:
-    """The standardized components of the package, and templates for any number of EVSEs."""
+def packaged_files(slots: int = PACKAGED_SLOTS, *, networks: bool = False) -> list[File]:
+    """The standardized components of the package, and templates for any number of EVSEs.
+
+    With so many network configuration slots, but not less than there are in the package
+    (B09.FR.06). `networks`: somebody can set up mobile networks and VPNs, so that ApnEnabled and
+    VpnEnabled may be written (B09.FR.13).
+    """
     folder = packaged_folder()
-    return [
-        *_json_files(folder / "component_config" / STANDARDIZED, STANDARDIZED),
-        *_json_files(folder / TEMPLATES, TEMPLATES),
-    ]
+    standardized = _json_files(folder / "component_config" / STANDARDIZED, STANDARDIZED)
+    if slots > PACKAGED_SLOTS or networks:
+        standardized = _with_slots(standardized, slots, networks=networks)
+    return [*standardized, *_json_files(folder / TEMPLATES, TEMPLATES)]
+
+
+def _with_slots(files: Iterable[File], slots: int, *, networks: bool) -> list[File]:
+    """The packaged components with more slots, or with slots that can have networks of their
+    own."""
+    import orjson  # only for the few stations that need it
+
+    found: list[File] = []
+    for path, content in files:
+        if not path.startswith((_SLOT, _PRIORITY)):
+            found.append((path, content))
+            continue
+        component = orjson.loads(content)
+        properties = component["properties"]
+        if path.startswith(_SLOT):
+            for name in ("ApnEnabled", "VpnEnabled") if networks else ():
+                properties[name]["attributes"][0] |= {"mutability": "ReadWrite", "persistent": True}
+            found.append((path, orjson.dumps(component)))
+            if component["instance"] == str(PACKAGED_SLOTS):
+                for slot in range(PACKAGED_SLOTS + 1, slots + 1):
+                    more = orjson.dumps(component | {"instance": str(slot)})
+                    found.append((f"{_SLOT}{slot}.json", more))
+        else:
+            listed = ",".join(map(str, range(1, max(slots, PACKAGED_SLOTS) + 1)))
+            limits = properties["NetworkConfigurationPriority"]["characteristics"]
+            limits |= {"valuesList": listed, "maxLimit": max(limits["maxLimit"], len(listed))}
+            found.append((path, orjson.dumps(component)))
+    return found
 
 
 def sample_files(evses: int | None = None, connectors: int = 1) -> list[File]:

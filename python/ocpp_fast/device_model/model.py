@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from ocpp_fast.device_model.guards import Guards
-from ocpp_fast.device_model.handle import CSMS, INTERNAL, VariableHandle, address
+from ocpp_fast.device_model.handle import ATTRIBUTES, CSMS, INTERNAL, VariableHandle, address
 from ocpp_fast.device_model.snapshot import Snapshot
 from ocpp_fast.device_model.start import take_up
 from ocpp_fast.device_model.telling import Telling
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from ocpp_fast.device_model.guards import Check
     from ocpp_fast.device_model.telling import Change, ChangeListener, EventListener
     from ocpp_fast.messages import Message
-    from ocpp_fast.storage.base import Storage, ValueKey
+    from ocpp_fast.storage.base import Storage, ValueKey, ValueRow
 
 __all__ = ["DeviceModel"]
 
 _log = logging.getLogger(__name__)
 
+_ACTUAL: Final = ATTRIBUTES[0]
 _UNKNOWN_COMPONENT: Final = -1
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
@@ -190,8 +191,14 @@ class DeviceModel:
             connector_id=connector_id,
             variable_instance=variable_instance,
         ).number
-        self.cache.guard(number)
-        self._guards.add(number, check)
+        self.guard_all((number,), check)
+
+    def guard_all(self, numbers: Iterable[int], check: Check) -> None:
+        """Like `guard`, of several variables, by the numbers of the cache."""
+        numbers = tuple(numbers)
+        for number in numbers:
+            self.cache.guard(number)
+        self._guards.add(numbers, check)
 
     def on_change(self, listener: ChangeListener) -> Callable[[], None]:
         """Calls `listener` after each change that the CSMS has made, and after each change of a
@@ -283,7 +290,7 @@ class DeviceModel:
         """
         async with self._setting:
             plan = self.cache.plan(request, source)
-            self._guards.judge(plan, source)
+            along = self._guards.judge(plan, source)
             response: Any = None
 
             def apply() -> None:
@@ -291,8 +298,12 @@ class DeviceModel:
                 response, changes, events = plan.apply(self._telling.wants_all)
                 self.took(changes, source, stored=True)
                 self._telling.tell_events(events)
+                if along:
+                    self._apply(along, INTERNAL)
 
             rows = plan.rows
+            if along:
+                rows += _rows(self.cache, along, INTERNAL)
             if not rows:
                 apply()
                 return response
@@ -302,6 +313,33 @@ class DeviceModel:
                 _log.error("what the CSMS sets cannot be stored: %s", error)
                 return plan.fail("InternalError", "the storage failed")
             return response
+
+    async def write_all(self, writes: Mapping[int, str], source: str) -> None:
+        """Writes the attribute Actual of several variables, by their numbers, whatever the CSMS may
+        do with them: all or none. What is persistent is stored in one transaction; all is in force
+        when it returns.
+
+        Raises `ConfigurationError` for a value that its variable cannot have, and `StorageError`;
+        nothing has changed then.
+        """
+        for number, text in writes.items():
+            try:
+                self.cache.check(number, 0, text)
+            except ValueError as error:
+                name = address(self.cache.describe(number)[:6])
+                raise ConfigurationError(f"{name}: {error}") from None
+        async with self._setting:
+            rows = _rows(self.cache, writes, source)
+            if rows:
+                await self._writer.store(rows, lambda: self._apply(writes, source))
+            else:
+                self._apply(writes, source)
+
+    def _apply(self, writes: Mapping[int, str], source: str) -> None:
+        """Puts checked values in force that are stored already."""
+        taken = [self.cache.write(number, 0, text, source) for number, text in writes.items()]
+        self.took([change for change in taken if change is not None], source, stored=True)
+        self._telling.flush_events()
 
     # --- for handles and blocks -------------------------------------------------------------
 
@@ -338,3 +376,15 @@ class DeviceModel:
     def flush_events(self) -> None:
         """Tells what monitors have found since, in the next pass of the event loop."""
         self._telling.flush_events()
+
+
+def _rows(cache: DeviceModelCache, writes: Mapping[int, str], source: str) -> list[ValueRow]:
+    """What has to be stored of writes to Actual attributes."""
+    rows: list[ValueRow] = []
+    for number, text in writes.items():
+        found = cache.describe(number)
+        component, instance, evse_id, connector_id, variable, of_variable = found[:6]
+        if any(kind == 0 and persistent for kind, _, persistent, _ in found[12]):
+            place = component, instance or "", evse_id or 0, connector_id or 0
+            rows.append((*place, variable, of_variable or "", _ACTUAL, text, source))
+    return rows

@@ -22,12 +22,12 @@ from ocpp_fast.station.metering import MeterValueMaker
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from ocpp_fast.charge_point import Opener
     from ocpp_fast.clock import Clock
     from ocpp_fast.config import StationConfig
     from ocpp_fast.connection import FrameLog
     from ocpp_fast.device_model import Write
     from ocpp_fast.device_model.component_files import ComponentFiles
+    from ocpp_fast.dialling import Opener
     from ocpp_fast.messages import v21
     from ocpp_fast.station.hardware import EvseHardware
     from ocpp_fast.storage import Storage

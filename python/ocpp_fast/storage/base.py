@@ -3,7 +3,9 @@ a disk or expects to find anything there.
 
 - the outbox: messages that must reach the CSMS, and dead letters;
 - the device model: its components as the files defined them last, the values that were set at run
-  time, and the monitors.
+  time, and the monitors;
+- the state: small facts that blocks must remember, each under a name;
+- the security log.
 
 A user may implement `Storage` on anything that can keep bytes; `tests/unit/storage/suite.py` is
 the test suite such an implementation has to pass. Every verb is one transaction: it happened as a
@@ -19,12 +21,15 @@ instances of components and variables are identifierStrings: in keys they compar
 the case of ASCII letters.
 """
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 MAX_ROWS_PER_APPEND = 1_000
 """Most rows one `outbox_append` takes."""
+
+MAX_SECURITY_LOG_ROWS = 10_000
+"""Rows of the security log; of more, the oldest are dropped (A04.FR.04)."""
 
 
 @dataclass(slots=True, eq=True)
@@ -108,6 +113,18 @@ class MonitorRow(NamedTuple):
     """`HardWired`, `Preconfigured` or `Custom`."""
     triggered: bool
     """Whether it has triggered and not yet been cleared (N07.FR.14)."""
+
+
+class SecurityLogRow(NamedTuple):
+    """One line of the security log."""
+
+    time: str
+    """When it happened, as RFC 3339 text with its offset."""
+    kind: str
+    """The type of the event, as the appendix spells it."""
+    tech_info: str | None
+    critical: bool
+    """Whether the CSMS is told as well (A04.FR.02)."""
 
 
 class Storage(Protocol):
@@ -246,4 +263,25 @@ class Storage(Protocol):
 
     def monitors_remove(self, monitor_ids: Iterable[int]) -> Awaitable[None]:
         """Forgets monitors, all or none; unknown ids are passed over."""
+        ...
+
+    async def state_load(self) -> dict[str, str]:
+        """All facts by their names."""
+        ...
+
+    def state_store(self, changes: Mapping[str, str | None]) -> Awaitable[None]:
+        """Adds facts, or replaces those of the same name; None forgets one, which may be unknown.
+        Names compare exactly and are `block.fact`, both parts ASCII.
+
+        A power cut during the call leaves all of them as they were or all as they are now.
+        """
+        ...
+
+    def security_log_append(self, rows: Sequence[SecurityLogRow]) -> Awaitable[None]:
+        """Adds rows at the end of the log, all or none, and drops the oldest beyond
+        `MAX_SECURITY_LOG_ROWS` (A04.FR.04)."""
+        ...
+
+    async def security_log_load(self, limit: int) -> list[SecurityLogRow]:
+        """The last `limit` rows, in the order in which they were added."""
         ...

@@ -1,16 +1,19 @@
 """Storage that lives as long as the process: for benchmarks, simulators and tests."""
 
-from collections.abc import Awaitable, Generator, Iterable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ocpp_fast.errors import StorageError
 from ocpp_fast.storage.base import (
     MAX_ROWS_PER_APPEND,
+    MAX_SECURITY_LOG_ROWS,
     ComponentKey,
     ComponentRow,
     DeadLetter,
     MonitorRow,
     OutboxRow,
+    SecurityLogRow,
     ValueKey,
     ValueRow,
 )
@@ -61,6 +64,8 @@ class MemoryStorage:
         self._components: dict[ComponentKey, ComponentRow] = {}
         self._values: dict[ValueKey, ValueRow] = {}
         self._monitors: dict[int, MonitorRow] = {}
+        self._state: dict[str, str] = {}
+        self._security_log: deque[SecurityLogRow] = deque(maxlen=MAX_SECURITY_LOG_ROWS)
 
     async def open(self) -> None:
         """See `Storage.open`."""
@@ -175,3 +180,25 @@ class MemoryStorage:
         for monitor_id in monitor_ids:
             self._monitors.pop(monitor_id, None)
         return _DONE
+
+    async def state_load(self) -> dict[str, str]:
+        """See `Storage.state_load`."""
+        return dict(self._state)
+
+    def state_store(self, changes: Mapping[str, str | None]) -> Awaitable[None]:
+        """See `Storage.state_store`."""
+        for name, value in changes.items():
+            if value is None:
+                self._state.pop(name, None)
+            else:
+                self._state[name] = value
+        return _DONE
+
+    def security_log_append(self, rows: Sequence[SecurityLogRow]) -> Awaitable[None]:
+        """See `Storage.security_log_append`."""
+        self._security_log.extend(rows)
+        return _DONE
+
+    async def security_log_load(self, limit: int) -> list[SecurityLogRow]:
+        """See `Storage.security_log_load`."""
+        return list(self._security_log)[-limit:] if limit > 0 else []

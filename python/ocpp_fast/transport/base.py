@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
+
+from ocpp_fast.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,8 @@ __all__ = [
     "MakeListener",
     "Transport",
     "TransportListener",
+    "check_close_code",
+    "is_close_code",
 ]
 
 
@@ -44,7 +48,8 @@ class CloseReason:
     """How a link ended."""
 
     code: int
-    """WebSocket close code; 1006 when there was no closing handshake."""
+    """WebSocket close code; 1006 when there was no closing handshake, 1005 when the peer's close
+    frame had none."""
     text: str
     """The text of the close frame, or what is known in its place; may be empty."""
     by: ClosedBy
@@ -53,12 +58,31 @@ class CloseReason:
         return f"closed by {self.by} with {self.code} {self.text}".rstrip()
 
 
+# RFC 6455, section 7.4, and the registry it founded. 1004, 1005, 1006 and 1015 name what is no
+# close frame; 1016 to 2999 are for later versions of WebSocket.
+_PROTOCOL_CODES: Final = frozenset((*range(1000, 1004), *range(1007, 1015)))
+_FREE_CODES: Final = range(3000, 5000)
+
+
+def is_close_code(code: int) -> bool:
+    """Whether a close frame may bear `code`: 1000 to 1003, 1007 to 1014, 3000 to 4999."""
+    return code in _PROTOCOL_CODES or code in _FREE_CODES
+
+
+def check_close_code(code: int) -> None:
+    """Raises `ConfigurationError` for a code that no close frame may bear."""
+    if not is_close_code(code):
+        raise ConfigurationError(
+            f"close code {code}: 1000 to 1003, 1007 to 1014 and 3000 to 4999 may be sent"
+        )
+
+
 class Transport(Protocol):
     """One open link, seen from the side that sends."""
 
     @property
     def subprotocol(self) -> str:
-        """The negotiated WebSocket subprotocol, such as `ocpp2.1`."""
+        """The negotiated WebSocket subprotocol, such as `ocpp2.1`; empty if there is none."""
         ...
 
     @property
@@ -70,18 +94,21 @@ class Transport(Protocol):
         """Sends one text message; never waits and never raises for a link that is gone.
 
         What the peer does not take at once is kept, up to a bound of the transport's; beyond
-        it the link is cut (`ClosedBy.NETWORK`), because the peer has stopped reading.
+        it the link is cut (`ClosedBy.NETWORK`), because the peer has stopped reading. Raises
+        `MessageTooLong` for a message beyond the bound of a message; nothing was sent then.
         """
         ...
 
-    def ping_every(self, interval_s: float) -> None:
-        """Pings the peer so often from now on; never with 0. A link on which a ping stays
-        unanswered is cut (`ClosedBy.NETWORK`)."""
+    def ping_every(self, interval_s: float, timeout_s: float | None = None) -> None:
+        """Pings the peer so often from now on; never with 0. If nothing at all arrives of the
+        peer within `timeout_s` of a ping, the link is cut (`ClosedBy.NETWORK`), so a half-open
+        one is found within the two together. None leaves the time as it was."""
         ...
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Starts the closing handshake; `on_closed` follows within a bound, whatever the peer
-        does. Nothing can be sent any more. Only the first call counts."""
+        does. Nothing can be sent any more. Only the first call counts. Raises
+        `ConfigurationError`, and leaves the link, for a code that may not be sent."""
         ...
 
 

@@ -59,6 +59,9 @@ class Handshake:
     """From the `Authorization` header; None if there is none that can be read."""
     headers: Mapping[str, str] = field(repr=False)
     """All headers; names compare without regard to case. May hold secrets."""
+    peer_certificate: bytes | None = field(default=None, repr=False)
+    """The certificate that the client has shown in the TLS handshake and proved to own, as DER;
+    None without TLS, and for a client without one."""
 
 
 def check_identity(identity: str) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from device_model.keeping import FaultyStorage
-from device_model.models import set_request
 from ocpp_fast.clock import SystemClock
-from ocpp_fast.config import EvseConfig, StationConfig
+from ocpp_fast.config import EvseConfig, SlotConfig, StationConfig, Variables
 from ocpp_fast.device_model.component_files import ComponentFiles
 from ocpp_fast.device_model.facts import StationFacts, active_power_w, security_profile
+from ocpp_fast.device_model.files import sample_files
+from ocpp_fast.errors import ConfigurationError
 from ocpp_fast.messages import OcppVersion, v21
 from ocpp_fast.storage import MemoryStorage
 
@@ -33,7 +35,7 @@ def config(**more: Any) -> StationConfig:
 def station(**more: Any) -> tuple[Any, StationFacts]:
     settings = config(**more)
     model = FILES.device_model(settings, FaultyStorage(), clock=SystemClock())
-    return model, StationFacts(model, settings)
+    return model, StationFacts(model)
 
 
 def test_the_configuration_is_in_the_device_model() -> None:
@@ -44,7 +46,7 @@ def test_the_configuration_is_in_the_device_model() -> None:
         ("ChargingStation", None, "SerialNumber"): "S-1",
         ("SecurityCtrlr", None, "Identity"): "CS001",
         ("NetworkConfiguration", "1", "OcppCsmsUrl"): "wss://csms.example/ocpp",
-        ("NetworkConfiguration", "1", "Identity"): "CS001",
+        ("NetworkConfiguration", "1", "Identity"): "",  # that of SecurityCtrlr
         ("InternalCtrlr", None, "SupportedOcppVersions"): "ocpp2.0.1",
     }
     for (component, instance, variable), value in values.items():
@@ -63,11 +65,15 @@ def test_the_configuration_is_in_the_device_model() -> None:
 )
 def test_the_security_profile(url: str, password: bool, profile: int) -> None:
     assert security_profile(url, password=password) == profile
-    model, facts = station(csms_url=url, password="p" * 16 if password else None)
+    model, _ = station(csms_url=url, password="p" * 16 if password else None)
     assert model.variable("SecurityCtrlr", "SecurityProfile").get() == profile
-    facts.connected(password=password)
-    assert model.variable("SecurityCtrlr", "SecurityProfile").get() == profile
-    assert model.variable("OCPPCommCtrlr", "ActiveNetworkProfile").text() == "1"
+    slot = model.variable("NetworkConfiguration", "SecurityProfile", instance="1")
+    assert slot.get() == profile
+
+
+def test_the_security_profile_can_be_said() -> None:
+    model, _ = station(security_profile=3)
+    assert model.variable("SecurityCtrlr", "SecurityProfile").get() == 3
 
 
 def states(model: Any) -> tuple[str, ...]:
@@ -154,24 +160,60 @@ def test_power_comes_from_the_meter_and_never_touches_the_disk() -> None:
     assert handle.get() == 11_000.0 / scale
     facts.metered(0, reading(sample(11_000.0)))  # the station's own meter has no variable
     facts.connector(1, 1, "Occupied")
-    facts.connected(password=False)
     assert not list(model._writer.waiting)
 
 
-async def test_credentials_hold_for_all_network_configurations() -> None:
-    """2.1, SecurityCtrlr.BasicAuthPassword and Identity."""
-    model, _ = station()
-    request = set_request(
-        OcppVersion.V21,
-        ("SecurityCtrlr", "BasicAuthPassword", None, "0123456789abcdef"),
-        ("SecurityCtrlr", "Identity", None, "CS002"),
+def test_slots_of_the_configuration_are_in_the_device_model() -> None:
+    further = (
+        SlotConfig(csms_url="ws://two.example", security_profile=0, message_timeout_s=7),
+        SlotConfig(
+            csms_url="ws://three.example", interface="Wireless0", identity="CS3", password="p" * 16
+        ),
     )
-    response = await model.set_variables(request)
-    assert {one.attribute_status for one in response.set_variable_result} == {"Accepted"}
+    model, _ = station(slots=further, variables=Variables(message_timeout_s=12))
+    expected = {
+        "1": ("wss://csms.example/ocpp", 2, "Any", 12, "", None),
+        "2": ("ws://two.example", 0, "Any", 7, "", None),
+        "3": ("ws://three.example", 1, "Wireless0", 30, "CS3", "p" * 16),
+    }
+    names = (
+        "OcppCsmsUrl", "SecurityProfile", "OcppInterface", "MessageTimeout", "Identity",
+        "BasicAuthPassword",
+    )  # fmt: skip
+    for slot, values in expected.items():
+        found = [model.variable("NetworkConfiguration", name, instance=slot) for name in names]
+        assert tuple(handle.get() for handle in found) == values
+        assert {handle.source() for handle in found} == {"default"}
+    priority = model.variable("OCPPCommCtrlr", "NetworkConfigurationPriority")
+    assert (priority.get(), priority.info.values_list) == (("1", "2", "3"), "1,2,3")
+    assert (
+        model.variable("OCPPCommCtrlr", "MessageTimeout", variable_instance="Default").get() == 12
+    )
+
+
+def test_more_slots_than_the_files_of_a_folder_have(tmp_path: Path) -> None:
+    for path, content in sample_files():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    further = (SlotConfig(csms_url="ws://two"), SlotConfig(csms_url="ws://three"))
+    settings = StationConfig(
+        identity="CS001", csms_url="ws://one", component_config=str(tmp_path), slots=further
+    )
+    with pytest.raises(ConfigurationError, match=r"/slots: .* NetworkConfiguration 3"):
+        FILES.device_model(settings, MemoryStorage(), clock=SystemClock())
+
+
+@pytest.mark.parametrize("networks", [False, True])
+def test_networks_of_their_own_need_somebody_who_sets_them_up(networks: bool) -> None:
+    """B09.FR.13: without APN and VPN their switches are False and ReadOnly."""
+    model = FILES.device_model(config(), MemoryStorage(), clock=SystemClock(), networks=networks)
     for slot in ("1", "2"):
-        for name, value in (("BasicAuthPassword", "0123456789abcdef"), ("Identity", "CS002")):
+        for name in ("ApnEnabled", "VpnEnabled"):
             handle = model.variable("NetworkConfiguration", name, instance=slot)
-            assert (handle.get(), handle.source()) == (value, "internal")
+            (actual,) = handle.info.attributes
+            mutability = "ReadWrite" if networks else "ReadOnly"
+            assert (handle.get(), actual.mutability) == (False, mutability)
+            assert actual.persistent is networks
 
 
 def test_files_without_these_variables_are_fine() -> None:
@@ -179,7 +221,6 @@ def test_files_without_these_variables_are_fine() -> None:
     from device_model.models import component
 
     model = device_model(component("Only"), storage=MemoryStorage())
-    facts = StationFacts(model, config())
+    facts = StationFacts(model)
     facts.connector(1, 1, "Faulted")
     facts.metered(1, reading(sample(1.0)))
-    facts.connected(password=True)

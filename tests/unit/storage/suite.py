@@ -13,8 +13,15 @@ from pathlib import Path
 import pytest
 
 from ocpp_fast.errors import StorageError
-from ocpp_fast.storage import ComponentRow, MonitorRow, OutboxRow, Storage, ValueRow
-from ocpp_fast.storage.base import MAX_ROWS_PER_APPEND
+from ocpp_fast.storage import (
+    ComponentRow,
+    MonitorRow,
+    OutboxRow,
+    SecurityLogRow,
+    Storage,
+    ValueRow,
+)
+from ocpp_fast.storage.base import MAX_ROWS_PER_APPEND, MAX_SECURITY_LOG_ROWS
 
 
 def row(row_id: int, lane: str = "tx-1", **changes: object) -> OutboxRow:
@@ -62,6 +69,10 @@ def monitor(
     )
 
 
+def logged(number: int, tech_info: str | None = None) -> SecurityLogRow:
+    return SecurityLogRow(f"2026-01-01T00:00:00.{number:06}Z", "ResetOrReboot", tech_info, True)
+
+
 class _Opened:
     """A storage that is open, in a folder that is empty at first."""
 
@@ -88,6 +99,8 @@ class LifeSuite(_Opened):
         assert await storage.components_load() == []
         assert await storage.values_load() == []
         assert await storage.monitors_load() == []
+        assert await storage.state_load() == {}
+        assert await storage.security_log_load(10) == []
 
     async def test_closing_twice_and_opening_again(self, storage: Storage) -> None:
         await self.fill(storage)
@@ -119,6 +132,8 @@ class LifeSuite(_Opened):
         storage.components_store([component("EVSE", evse=1)])
         storage.values_store([value("30")])
         storage.monitors_store([monitor(1)])
+        storage.state_store({"block.fact": "1"})
+        storage.security_log_append([logged(1)])
         await self.check(storage)
 
     @staticmethod
@@ -128,6 +143,8 @@ class LifeSuite(_Opened):
         await storage.components_store([component("EVSE", evse=1)])
         await storage.values_store([value("30")])
         await storage.monitors_store([monitor(1)])
+        await storage.state_store({"block.fact": "1"})
+        await storage.security_log_append([logged(1)])
 
     @staticmethod
     async def check(storage: Storage) -> None:
@@ -136,6 +153,8 @@ class LifeSuite(_Opened):
         assert await storage.components_load() == [component("EVSE", evse=1)]
         assert await storage.values_load() == [value("30")]
         assert await storage.monitors_load() == [monitor(1)]
+        assert await storage.state_load() == {"block.fact": "1"}
+        assert await storage.security_log_load(10) == [logged(1)]
 
 
 class OutboxSuite(_Opened):
@@ -400,5 +419,66 @@ class MonitorSuite(_Opened):
         assert await storage.monitors_load() == rows
 
 
-class StorageSuite(LifeSuite, OutboxSuite, ComponentSuite, ValueSuite, MonitorSuite):
+class StateSuite(_Opened):
+    """Small facts of blocks."""
+
+    async def test_facts_come_back_as_stored(self, storage: Storage) -> None:
+        facts = {"a.b": "ä\x00\n 'x'", "a.B": "", "long": "x" * 20_000}
+        await storage.state_store(facts)
+        assert await storage.state_load() == facts
+
+    async def test_facts_are_replaced_and_forgotten_together(self, storage: Storage) -> None:
+        await storage.state_store({"a.a": "1", "a.b": "2", "a.c": "3"})
+        await storage.state_store({"a.a": None, "a.b": "4", "a.d": "5", "a.e": None})
+        assert await storage.state_load() == {"a.b": "4", "a.c": "3", "a.d": "5"}
+        await storage.state_store({"a.b": None, "a.c": None})
+        await storage.state_store({})
+        assert await storage.state_load() == {"a.d": "5"}
+
+    async def test_what_was_loaded_is_the_callers(self, storage: Storage) -> None:
+        await storage.state_store({"a.a": "1"})
+        (await storage.state_load()).clear()
+        assert await storage.state_load() == {"a.a": "1"}
+
+    async def test_facts_that_are_not_waited_for_are_stored_in_their_order(
+        self, storage: Storage
+    ) -> None:
+        pending = [storage.state_store({"a.a": str(number)}) for number in range(10)]
+        for each in pending:
+            await each
+        assert await storage.state_load() == {"a.a": "9"}
+
+
+class SecurityLogSuite(_Opened):
+    """The rolling log of security events."""
+
+    async def test_rows_come_back_in_their_order(self, storage: Storage) -> None:
+        rows = [logged(3), logged(1, "ä\x00"), logged(2)._replace(critical=False)]
+        await storage.security_log_append(rows[:2])
+        await storage.security_log_append(rows[2:])
+        await storage.security_log_append([])
+        found = await storage.security_log_load(10)
+        assert found == rows
+        assert [type(part) for part in found[2]] == [type(part) for part in rows[2]]
+
+    async def test_the_last_rows_can_be_had(self, storage: Storage) -> None:
+        rows = [logged(number) for number in range(5)]
+        await storage.security_log_append(rows)
+        assert await storage.security_log_load(2) == rows[3:]
+        assert await storage.security_log_load(0) == []
+
+    async def test_the_oldest_rows_are_dropped(self, storage: Storage) -> None:
+        """A04.FR.04: the log rolls."""
+        rows = [logged(number) for number in range(MAX_SECURITY_LOG_ROWS + 1_500)]
+        await storage.security_log_append(rows[:MAX_SECURITY_LOG_ROWS])
+        assert await storage.security_log_load(100_000) == rows[:MAX_SECURITY_LOG_ROWS]
+        await storage.security_log_append(rows[MAX_SECURITY_LOG_ROWS:])
+        assert await storage.security_log_load(100_000) == rows[1_500:]
+        await storage.security_log_append([logged(0)])
+        assert await storage.security_log_load(100_000) == [*rows[1_501:], logged(0)]
+
+
+class StorageSuite(
+    LifeSuite, OutboxSuite, ComponentSuite, ValueSuite, MonitorSuite, StateSuite, SecurityLogSuite
+):
     """All of it."""

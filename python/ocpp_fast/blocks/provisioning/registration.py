@@ -31,9 +31,20 @@ OWN_INTERVAL_S: Final = 60.0
 """Pause before the next BootNotification when the CSMS named none (B02.FR.07, B03.FR.05) or did
 not answer (B01, error handling 2); up to half as much is added by chance."""
 
-# What a station answers while it is Pending (B02.FR.01), beside remote start and stop.
+# What a station answers while it is Pending (B02.FR.01), beside remote start and stop; its
+# credentials too, which the CSMS may want renewed first (A00.FR.806, A00.FR.807).
 _WHILE_PENDING: Final = frozenset(
-    {"GetBaseReport", "GetReport", "GetVariables", "SetVariables", "TriggerMessage"}
+    {
+        "CertificateSigned",
+        "DeleteCertificate",
+        "GetBaseReport",
+        "GetInstalledCertificateIds",
+        "GetReport",
+        "GetVariables",
+        "InstallCertificate",
+        "SetVariables",
+        "TriggerMessage",
+    }
 )
 _REJECTED_WHILE_PENDING: Final = frozenset({"RequestStartTransaction", "RequestStopTransaction"})
 
@@ -42,7 +53,7 @@ class Provisioning:
     """Registers the station, and says what may pass before it is accepted.
 
     Once accepted, the station stays so over lost connections: it boots again only when it is
-    started again (Part 4, section 5.4).
+    started again (Part 4, section 5.4), or comes back over another slot (B10.FR.10).
     """
 
     def __init__(
@@ -69,6 +80,12 @@ class Provisioning:
         except ValueError:
             raise ConfigurationError(f"{reason!r} is no reason to boot") from None
         self._boot_reason = reason
+
+    def begin_anew(self) -> None:
+        """The station has turned to another CSMS, which did not ask for any pause (B10.FR.10)."""
+        self._context.registration = Registration.NONE
+        self._not_before = 0.0
+        self._on_registration()
 
     async def register(self) -> None:
         """Sends BootNotifications until one is accepted; to be cancelled when the link is lost.

@@ -5,19 +5,20 @@ connection is in autocommit and each verb that changes something is one SQL stat
 transaction for more than `statements.MOST_ROWS` rows), so that a durable write costs one hop to
 the connection's thread and one fdatasync.
 
-`file` opens, checks and migrates the file, `database` is its thread; `outbox` and `device_model`
-are the verbs. The schema is versioned by `PRAGMA user_version`. `migrations/NNNN_name.sql` takes it
-from NNNN - 1 to NNNN; files are never changed once released, and there is no way back.
+`file` opens, checks and migrates the file, `database` is its thread; `outbox`, `device_model` and
+`state` are the verbs. The schema is versioned by `PRAGMA user_version`. `migrations/NNNN_name.sql`
+takes it from NNNN - 1 to NNNN; files are never changed once released, and there is no way back.
 """
 
 from ocpp_fast.storage.sqlite.device_model import DeviceModelTables
 from ocpp_fast.storage.sqlite.file import migrations
 from ocpp_fast.storage.sqlite.outbox import OutboxTable
+from ocpp_fast.storage.sqlite.state import StateTables
 
 __all__ = ["SqliteStorage", "migrations"]
 
 
-class SqliteStorage(OutboxTable, DeviceModelTables):
+class SqliteStorage(OutboxTable, DeviceModelTables, StateTables):
     """A `Storage` in the SQLite file at `path`, which is created when it does not exist.
 
     Survives a power cut and the end of the process at any moment. Only one process may use the

@@ -120,6 +120,13 @@ class Database:
         except _FAILURES as error:
             raise self._failure(verb, error) from error
 
+    async def _run_all(self, verb: str, statements: Sequence[Statement]) -> None:
+        """Any number of statements, all or none."""
+        if len(statements) == 1:
+            await self._run(verb, *statements[0])
+        elif statements:
+            await self._run_together(verb, statements)
+
     def _open_connection(self, verb: str) -> _Connection:
         if self._connection is None:
             raise StorageError(self.path, verb, "it is not open")

@@ -112,8 +112,4 @@ class DeviceModelTables(Database):
         await self._run("monitors_remove", sql, (json_list(monitor_ids),))
 
     async def _upsert(self, verb: str, table: _Table, rows: Sequence[Sequence[Any]]) -> None:
-        statements = [table.upsert(portion) for portion in portions(rows)]
-        if len(statements) == 1:
-            await self._run(verb, *statements[0])
-        elif statements:
-            await self._run_together(verb, statements)
+        await self._run_all(verb, [table.upsert(portion) for portion in portions(rows)])

@@ -1,0 +1,164 @@
+"""A01: a new password for HTTP basic authentication, with the old one as the way back."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from ocpp_fast.connectivity.rotation import Generation
+from ocpp_fast.device_model.handle import INTERNAL
+from ocpp_fast.errors import ConfigurationError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocpp_fast.blocks.context import Context
+    from ocpp_fast.blocks.security.events import SecurityEvents
+    from ocpp_fast.connectivity.link import Link
+    from ocpp_fast.device_model import DeviceModel
+    from ocpp_fast.messages import Message
+    from ocpp_fast.router import After
+    from ocpp_fast.storage.base import Storage
+
+__all__ = ["Passwords"]
+
+_log = logging.getLogger(__name__)
+
+PREVIOUS: Final = "password.previous"
+"""Name of the durable fact."""
+_COMPONENT: Final = "SecurityCtrlr"
+_SLOT: Final = "NetworkConfiguration"
+_VARIABLE: Final = "BasicAuthPassword"
+
+
+class Passwords:
+    """Sees to it that the station never has only a password that the CSMS refuses.
+
+    The password is SecurityCtrlr.BasicAuthPassword (A01.FR.01). When the CSMS sets it, the one that
+    the link in use was opened with becomes the previous one, durable before the new one is. The
+    answer goes out, then the station reconnects with the new one. Both are kept until a link was
+    opened with either, which is then the password; where two are known, the dialler tries them in
+    turns. No more than two are ever kept: a password that has never worked is not worth it.
+
+    In profiles without a password nothing is dialled anew, and there is no previous one.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        device_model: DeviceModel,
+        storage: Storage,
+        events: SecurityEvents,
+        *,
+        reconnect: Callable[[str], None],
+    ) -> None:
+        """`reconnect` closes the link, for the reason given, and dials again at once."""
+        self._context = context
+        self._device_model = device_model
+        self._storage = storage
+        self._events = events
+        self._reconnect = reconnect
+        self._in_use: str | None = None
+        """The password of the link."""
+        self._previous: str | None = None
+        self._kept_for: Message | None = None
+        """The request that the previous one is kept for, until that is accepted."""
+
+    @property
+    def previous(self) -> str | None:
+        """The password that worked before the present one, which has not proved good yet; None
+        when there is nothing to go back to."""
+        return self._previous
+
+    async def open(self) -> None:
+        """Takes up what an earlier run left; raises `StorageError`."""
+        self._previous = (await self._storage.state_load()).get(PREVIOUS)
+
+    async def connected(self, link: Link) -> None:
+        """There is a link: the password it was opened with is the password from now on."""
+        target = link.target
+        self._in_use = target.password
+        if self._previous is None or target.password is None:
+            return
+        if target.password_generation is Generation.OLD:
+            await self._go_back(self._previous, link.slot.slot)
+        await self._forget()
+
+    # --- SetVariables, see `SettingObserver` ----------------------------------------------
+
+    async def before(self, request: Message) -> None:
+        """Keeps the old password before there is a new one. A failing storage refuses the
+        request: without a way back there is no way forward."""
+        if self._place_in(request) is None or self._previous is not None:
+            return
+        if (password := self._in_use) is None:
+            return
+        await self._storage.state_store({PREVIOUS: password})
+        self._previous, self._kept_for = password, request
+
+    async def after(self, request: Message, response: Message) -> After | None:
+        """Notes the change (A01.FR.11), and reconnects."""
+        place = self._place_in(request)
+        if place is None:
+            return None
+        is_new, self._kept_for = self._kept_for is request, None
+        result: Any = response
+        if result.set_variable_result[place].attribute_status != "Accepted":
+            if is_new:
+                await self._forget()
+            return None
+        # Without the password (A01.FR.12).
+        await self._events.notify("ReconfigurationOfSecurityParameters", f"{_VARIABLE} was set")
+        if self._in_use is None:
+            return None
+
+        async def act() -> None:
+            self._reconnect("the password has changed")
+
+        return act
+
+    def _place_in(self, request: Message) -> int | None:
+        """Where the request sets the password; None if it does not."""
+        data: Any = request
+        for place, item in enumerate(data.set_variable_data):
+            component, variable = item.component, item.variable
+            if (
+                component.name.lower() == _COMPONENT.lower()
+                and variable.name.lower() == _VARIABLE.lower()
+                and component.evse is None
+                and not component.instance
+                and not variable.instance
+            ):
+                return place
+        return None
+
+    # --- inside ---------------------------------------------------------------------------
+
+    async def _go_back(self, password: str, slot: int) -> None:
+        """The CSMS has refused the new password and taken the old one."""
+        _log.warning("the CSMS does not know the new password, the old one stays")
+        await self._put_back(_COMPONENT, None, password)
+        # The slot has none of its own any more, or the new one (B09.FR.27).
+        await self._put_back(_SLOT, str(slot), password)
+        await self._events.notify(
+            "ReconfigurationOfSecurityParameters",
+            f"the CSMS refused the new {_VARIABLE}, the one before is back",
+        )
+
+    async def _put_back(self, component: str, instance: str | None, password: str) -> None:
+        try:
+            variable = self._device_model.variable(component, _VARIABLE, instance=instance)
+            if instance is None or variable.text():
+                await variable.store(password, source=INTERNAL)
+        except ConfigurationError as error:
+            _log.error("the old password cannot be set again: %s", error)
+        except StorageError as error:  # It holds all the same, and is stored later.
+            _log.error("the old password cannot be stored: %s", error)
+
+    async def _forget(self) -> None:
+        """There is one password again."""
+        self._previous = None
+        try:
+            await self._storage.state_store({PREVIOUS: None})
+        except StorageError as error:  # The next start finds it, and proves it wrong again.
+            _log.error("the previous password cannot be forgotten: %s", error)

@@ -1,0 +1,105 @@
+"""What a good connection leaves behind: where to come back to, and how weak a slot may be."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from ocpp_fast.connectivity.access import PRIORITY, number_of
+from ocpp_fast.device_model.handle import INTERNAL
+from ocpp_fast.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocpp_fast.connectivity.access import Access
+    from ocpp_fast.storage.base import Storage
+
+__all__ = ["Standing"]
+
+_log = logging.getLogger(__name__)
+
+_LAST_GOOD: Final = "network.last_good"
+_PROFILE: Final = "network.security_profile"
+_PRUNING: Final = "network.pruning"
+"""There while slots have to be emptied that are weaker than `network.security_profile`."""
+
+
+class Standing:
+    """The last good slot and its security profile, durable.
+
+    Both change in one transaction. Then the weaker slots are emptied, in another; a power cut
+    between the two leaves a mark by which the next start does it. Until then the profile keeps
+    them from being used.
+    """
+
+    def __init__(self, access: Access, storage: Storage) -> None:
+        self._access = access
+        self._storage = storage
+        self._stored: dict[str, str] = {}
+        """What the storage has."""
+        self.slot: int | None = None
+        """The last good one; None when there was none yet."""
+        self.profile: int | None = None
+        """Its security profile."""
+
+    async def open(self, known: tuple[int, ...]) -> None:
+        """Takes up what an earlier run has left; raises `StorageError`."""
+        self._stored = await self._storage.state_load()
+        self.slot = number_of(self._stored.get(_LAST_GOOD))
+        self.profile = number_of(self._stored.get(_PROFILE))
+        if self.slot is not None and _PRUNING in self._stored:
+            await self._prune(self._weaker(known, self.slot), self.slot)
+
+    async def confirm(self, slot: int, profile: int, known: tuple[int, ...]) -> None:
+        """This is the last good slot now (A05.FR.06). Durable when it returns; when the storage
+        fails that is logged, and done again the next time."""
+        self.slot, self.profile = slot, profile
+        changes: dict[str, str | None] = {
+            name: str(number)
+            for name, number in ((_LAST_GOOD, slot), (_PROFILE, profile))
+            if self._stored.get(name) != str(number)
+        }
+        weaker = self._weaker(known, slot)
+        if weaker and _PRUNING not in self._stored:
+            changes[_PRUNING] = "1"
+        try:
+            if changes:
+                await self._store(changes)
+            if _PRUNING in self._stored:
+                await self._prune(weaker, slot)
+        except StorageError as error:
+            _log.error("which network slot is good cannot be stored: %s", error)
+
+    def _weaker(self, known: tuple[int, ...], kept: int) -> list[int]:
+        weaker: list[int] = []
+        for slot in known:
+            texts = self._access.texts(slot)
+            profile = number_of(texts["SecurityProfile"]) or 0
+            if slot != kept and texts["OcppCsmsUrl"] and profile < (self.profile or 0):
+                weaker.append(slot)
+        return weaker
+
+    async def _prune(self, weaker: list[int], kept: int) -> None:
+        """Empties slots and takes them from the list, all in one transaction."""
+        if weaker:
+            listed = ", ".join(map(str, weaker))
+            _log.warning(
+                "slots weaker than security profile %s are emptied: %s", self.profile, listed
+            )
+            writes: dict[int, str] = {}
+            for slot in weaker:
+                writes |= self._access.emptied(slot)
+            left = [slot for slot in self._access.priority if slot not in weaker] or [kept]
+            if (number := self._access.find(*PRIORITY)) >= 0:
+                writes[number] = ",".join(map(str, left))
+            await self._access.model.write_all(writes, INTERNAL)
+        await self._store({_PRUNING: None})
+
+    async def _store(self, changes: Mapping[str, str | None]) -> None:
+        await self._storage.state_store(changes)
+        for name, text in changes.items():
+            if text is None:
+                self._stored.pop(name, None)
+            else:
+                self._stored[name] = text

@@ -1,0 +1,1 @@
+"""Certificates, keys and TLS; the only place that imports `cryptography`."""

@@ -1,0 +1,547 @@
+"""Whatever a network or a server does to a link, and whenever: over real sockets the station dials
+again within the back-off of Part 4, section 5.4, and not before; and `stop` ends it.
+
+The clock runs twenty times as fast as the computer's. The same in virtual time, with every state of
+the station and exact times: tests/pair/test_link_causes.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interop import bad_front
+from interop.bad_front import ANSWERS, LIMIT_S, FastClock, Front, front
+from ocpp_fast.config import EvseConfig, StationConfig, Variables
+from ocpp_fast.csms import Csms
+from ocpp_fast.errors import ConnectFailed, ConnectFailure, TransportError
+from ocpp_fast.ids import Ids
+from ocpp_fast.simulator import SimulatedStation
+from ocpp_fast.transport import picows
+
+SPEED = 20.0
+MINIMUM_S, REPEAT_TIMES = 2, 2
+PING_S, PONG_S = 4, 2
+OPEN_S = 20.0
+"""`WebSocketSettings.open_timeout_s`"""
+LATE_S = 0.4 * SPEED
+"""What a busy computer may add to a pause."""
+EARLY_S = 0.002 * SPEED
+VARIABLES = Variables(
+    heartbeat_interval_s=0,
+    retry_back_off_wait_minimum_s=MINIMUM_S,
+    retry_back_off_repeat_times=REPEAT_TIMES,
+    retry_back_off_random_range_s=0,
+    web_socket_ping_interval_s=PING_S,
+    web_socket_pong_timeout_s=PONG_S,
+    tx_updated_interval_s=0,
+)
+PASSWORD = "correct-horse-battery"
+
+
+@dataclass
+class Dialled:
+    """One attempt, in seconds of the fast clock."""
+
+    began_s: float
+    ended_s: float = 0.0
+    failure: TransportError | None = None
+    connection: Any = None
+    lost_s: float | None = None
+
+
+@dataclass
+class Rig:
+    """A station, the front it dials, and the CSMS behind that."""
+
+    clock: FastClock
+    csms: Csms
+    front: Front
+    station: SimulatedStation
+    dials: list[Dialled] = field(default_factory=list)
+
+    async def until(self, what: Callable[[], Any], limit_s: float = LIMIT_S) -> None:
+        async with asyncio.timeout(limit_s):
+            while not what():
+                await asyncio.sleep(0.005)
+
+    async def accepted(self) -> None:
+        await self.until(lambda: self.point.connected and self.point.registration == "Accepted")
+
+    @property
+    def point(self) -> Any:
+        return self.station.charge_point
+
+    def pauses(self) -> list[float]:
+        """Before each dial but the first, from the end of what was before it."""
+        found: list[float] = []
+        for before, after in zip(self.dials, self.dials[1:], strict=False):
+            end = before.ended_s if before.failure is not None else before.lost_s
+            assert end is not None
+            found.append(after.began_s - end)
+        return found
+
+    def check(self, expected: list[float]) -> None:
+        """The last pauses are these, none shorter."""
+        pauses = self.pauses()[-len(expected) :]
+        assert len(pauses) == len(expected)
+        for pause_s, expected_s in zip(pauses, expected, strict=True):
+            assert expected_s - EARLY_S <= pause_s <= expected_s + LATE_S, pauses
+
+
+def _watched(rig: Rig, connect: Any) -> Any:
+    """`picows.connect` that notes what becomes of it."""
+
+    async def watched(*arguments: Any, **options: Any) -> Any:
+        dial = Dialled(rig.clock.monotonic())
+        rig.dials.append(dial)
+        try:
+            dial.connection = await connect(*arguments, **options)
+        except TransportError as error:
+            dial.failure = error
+            raise
+        finally:
+            dial.ended_s = rig.clock.monotonic()
+
+        async def note() -> None:
+            await dial.connection.wait_closed()
+            dial.lost_s = rig.clock.monotonic()
+
+        dial.connection.noting = asyncio.ensure_future(note())
+        return dial.connection
+
+    return watched
+
+
+@asynccontextmanager
+async def rig(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    scheme: str = "ws",
+    host: str = "127.0.0.1",
+    csms_options: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> AsyncGenerator[Rig]:
+    clock = FastClock(SPEED)
+    csms = Csms(clock=clock, ids=Ids(2), heartbeat_interval_s=0, **(csms_options or {}))
+    async with csms, front(csms.port) as between:
+        config = StationConfig(
+            identity="CS001",
+            csms_url=f"{scheme}://{host}:{between.port}/ocpp",
+            evses=(EvseConfig(),),
+            password=PASSWORD,
+            variables=VARIABLES,
+            **options,
+        )
+        station = SimulatedStation(config, clock=clock, ids=Ids(1))
+        one = Rig(clock, csms, between, station)
+        monkeypatch.setattr(picows, "connect", _watched(one, picows.connect))
+        try:
+            yield one
+        finally:
+            await asyncio.wait_for(station.stop(), LIMIT_S)
+            dials = len(one.dials)
+            await asyncio.sleep(3 * MINIMUM_S / SPEED)
+            assert len(one.dials) == dials, "nothing dials after stop"
+
+
+# --- attempts that fail -------------------------------------------------------------------------
+
+TIMED_OUT = {
+    "silence",
+    "never reads",
+    "silence after the request",
+    "drop by drop",
+}
+STATUS = {
+    **{code: int(code) for code in ("200", "401", "403", "404", "429", "500", "502", "503")},
+    "503 and silence": 503,
+}
+
+
+@pytest.mark.parametrize("manner", ANSWERS)
+async def test_bad_answers_to_the_first_dials(manner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three attempts in vain with growing pauses, then the CSMS, then a loss: the first pause."""
+    async with rig(monkeypatch) as one:
+        one.front.manner = ANSWERS[manner]
+        await one.station.start()
+        failures = 2 if manner in TIMED_OUT else 3
+        await one.until(lambda: len([d for d in one.dials if d.failure]) == failures, 2 * LIMIT_S)
+        one.front.heal()
+        await one.accepted()
+        one.check([MINIMUM_S * 2**number for number in range(failures)])
+        one.front.reset()
+        await one.until(lambda: len(one.dials) == failures + 2)
+        one.check([MINIMUM_S])
+        for dial in one.dials[:failures]:
+            assert isinstance(dial.failure, ConnectFailed)
+            assert dial.ended_s - dial.began_s <= OPEN_S + LATE_S
+            if manner in TIMED_OUT:
+                assert dial.failure.failure is ConnectFailure.TIMEOUT
+            if manner in STATUS:
+                assert dial.failure.failure is ConnectFailure.HTTP
+                assert dial.failure.http_status == STATUS[manner]
+            assert "\n" not in str(dial.failure)
+            assert len(str(dial.failure)) < 300
+            assert PASSWORD not in str(dial.failure)
+
+
+@pytest.mark.parametrize("manner", ["RST", "401", "503", "silence after the request", "garbage"])
+async def test_bad_answers_after_a_loss_in_a_transaction(
+    manner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(monkeypatch) as one:
+        await one.station.start()
+        await one.accepted()
+        await one.station.plug_in(1)
+        await one.station.swipe("04A1B2C3", 1)
+        one.front.manner = ANSWERS[manner]
+        one.front.reset()
+        await one.until(lambda: len([d for d in one.dials if d.failure]) == 2, 2 * LIMIT_S)
+        await one.station.swipe("04A1B2C3", 1)
+        one.front.heal()
+        await one.accepted()
+        one.check([MINIMUM_S, 2 * MINIMUM_S, 4 * MINIMUM_S])
+        await one.until(lambda: _ended(one.csms))
+
+
+def _ended(csms: Csms) -> bool:
+    return any(
+        one.ended_at is not None and not one.seq_nos.missing
+        for one in csms.stations["CS001"].transactions.values()
+    )
+
+
+@pytest.mark.parametrize("status", ["301", "302", "303", "307", "308"])
+async def test_redirects_are_never_followed(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The header with the password would travel to wherever somebody without any right to it says
+    (A00.FR.205). A redirect is a failure like another."""
+    async with rig(monkeypatch) as one, front(one.csms.port) as thief:
+        for url in (f"ws://127.0.0.1:{thief.port}/ocpp/CS001", "/ocpp/other", "//x:1/", "\x01"):
+            answer = bad_front.http(f"{status} Moved", f"Location: {url}")
+            one.front.manner = bad_front.says(answer)
+            if not one.dials:
+                await one.station.start()
+            failed = len(one.dials)
+            await one.until(lambda n=failed: len(one.dials) > n and one.dials[n].failure)
+        assert thief.accepted == 0
+        assert one.front.accepted == len(one.dials)
+        assert all(
+            isinstance(dial.failure, ConnectFailed) and dial.failure.http_status == int(status)
+            for dial in one.dials[:3]
+        )
+
+
+@pytest.mark.parametrize("chosen", [None, "ocpp1.6", "ocpp2.0", "ocpp2.1, ocpp2.0.1", ""])
+async def test_no_common_version_is_a_clean_close_and_back_off(
+    chosen: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that upgrades and names no subprotocol of ours, as Part 4, section 3.1.2 forbids."""
+    heard = asyncio.Event()
+
+    async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        writer.write(_upgrade(request, chosen))
+        assert (await asyncio.wait_for(reader.read(100), LIMIT_S))[:1] in {b"\x88", b""}
+        heard.set()
+
+    async with rig(monkeypatch) as one:
+        one.front.manner = upgrade
+        await one.station.start()
+        await one.until(lambda: len([d for d in one.dials if d.failure]) == 2)
+        await asyncio.wait_for(heard.wait(), LIMIT_S)
+        one.check([MINIMUM_S])
+        first = one.dials[0].failure
+        assert isinstance(first, ConnectFailed)
+        assert first.failure is ConnectFailure.SUBPROTOCOL
+        one.front.heal()
+        await one.accepted()
+
+
+def _upgrade(request: bytes, chosen: str | None) -> bytes:
+    from base64 import b64encode
+    from hashlib import sha1
+
+    (key,) = [
+        line.partition(b":")[2].strip()
+        for line in request.split(b"\r\n")
+        if line.lower().startswith(b"sec-websocket-key:")
+    ]
+    accept = b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()  # noqa: S324
+    headers = [f"Sec-WebSocket-Accept: {accept}"]
+    if chosen is not None:
+        headers.append(f"Sec-WebSocket-Protocol: {chosen}")
+    return bad_front._switching(*headers)
+
+
+async def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as one:
+        await one.front.stop_listening()
+        await one.station.start()
+        await one.until(lambda: len([d for d in one.dials if d.failure]) == 4)
+        await one.front.listen()
+        await one.accepted()
+        one.check([2, 4, 8, 8])
+        await one.front.stop_listening()
+        one.front.fin()
+        await one.until(lambda: len([d for d in one.dials if d.failure]) == 6)
+        one.check([2, 4])
+        await one.front.listen()
+        await one.accepted()
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_host_name_that_does_not_resolve(
+    hangs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that the name does not exist, and none at all."""
+    loop = asyncio.get_running_loop()
+    healthy = loop.getaddrinfo
+    broken = True
+
+    async def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host == "csms.invalid" and broken:
+            if hangs:
+                await asyncio.sleep(600)
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return await healthy("127.0.0.1", *arguments, **options)
+
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+    async with rig(monkeypatch, host="csms.invalid") as one:
+        await one.station.start()
+        await one.until(lambda: len([d for d in one.dials if d.failure]) == 2, 2 * LIMIT_S)
+        first = one.dials[0].failure
+        assert isinstance(first, ConnectFailed)
+        assert first.failure is (ConnectFailure.TIMEOUT if hangs else ConnectFailure.ADDRESS)
+        broken = False
+        await one.accepted()
+        one.check([2, 4])
+
+
+async def test_a_black_hole_that_takes_no_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers the first packet of TCP: the queue of the listening socket is full."""
+    with socket.socket() as hole:
+        hole.bind(("127.0.0.1", 0))
+        hole.listen(0)
+        fill = [socket.socket() for _ in range(4)]
+        try:
+            for one_socket in fill:
+                one_socket.setblocking(False)
+                one_socket.connect_ex(hole.getsockname())
+            async with rig(monkeypatch) as one:
+                await one.front.stop_listening()
+                config_url = f"ws://127.0.0.1:{hole.getsockname()[1]}/ocpp"
+                config = StationConfig(
+                    identity="CS001", csms_url=config_url, evses=(EvseConfig(),),
+                    password=PASSWORD, variables=VARIABLES,
+                )  # fmt: skip
+                async with SimulatedStation(config, clock=one.clock, ids=Ids(1)):
+                    await one.until(lambda: len([d for d in one.dials if d.failure]) == 2)
+                    first = one.dials[0]
+                    assert isinstance(first.failure, ConnectFailed)
+                    assert first.failure.failure is ConnectFailure.TIMEOUT
+                    assert first.ended_s - first.began_s == pytest.approx(OPEN_S, abs=LATE_S)
+                    one.check([MINIMUM_S])
+        finally:
+            for one_socket in fill:
+                one_socket.close()
+
+
+# --- TLS ----------------------------------------------------------------------------------------
+
+
+async def _plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(100)
+    writer.write(bad_front.http("400 Bad Request"))
+
+
+async def _alert(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(100)
+    writer.write(bytes.fromhex("15030300020228"))  # fatal, handshake_failure
+
+
+async def _half_a_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(100)
+    writer.write(bytes.fromhex("160303007a0200"))
+    await bad_front._silence(reader, writer)
+
+
+TLS_ANSWERS = {
+    "RST": ANSWERS["RST"],
+    "FIN": ANSWERS["FIN"],
+    "hang in the handshake": ANSWERS["silence"],
+    "half a ServerHello": _half_a_hello,
+    "plain HTTP": _plain,
+    "an alert": _alert,
+}
+
+
+@pytest.mark.parametrize("manner", TLS_ANSWERS)
+async def test_servers_that_do_not_get_through_a_tls_handshake(
+    manner: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with rig(monkeypatch, scheme="wss", certificates=str(tmp_path / "certificates")) as one:
+        one.front.manner = TLS_ANSWERS[manner]
+        await one.station.start()
+        await one.until(lambda: len([d for d in one.dials if d.failure]) == 3, 3 * LIMIT_S)
+        one.check([2, 4])
+        for dial in one.dials:
+            assert isinstance(dial.failure, ConnectFailed)
+            assert dial.ended_s - dial.began_s <= OPEN_S + LATE_S
+            assert "\n" not in str(dial.failure)
+
+
+async def test_a_server_whose_certificate_nobody_knows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The password does not leave the station before it knows to whom it speaks."""
+    from ocpp_fast.security.pki import Pki
+
+    stranger = Pki(FastClock(1).now()).server("localhost", names=("localhost", "127.0.0.1"))
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    chain.write_text(stranger.chain_pem)
+    key.write_text(stranger.key_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    async with rig(
+        monkeypatch,
+        scheme="wss",
+        host="localhost",
+        certificates=str(tmp_path / "certificates"),
+        csms_options={"ssl_context": context},
+    ) as one:
+        await one.station.start()
+        await one.until(lambda: len([d for d in one.dials if d.failure]) == 3)
+        one.check([2, 4])
+        for dial in one.dials:
+            assert isinstance(dial.failure, ConnectFailed)
+            assert dial.failure.failure is ConnectFailure.CERTIFICATE
+        assert not one.csms.stations
+
+
+# --- links that end -----------------------------------------------------------------------------
+
+
+def _frame(opcode: int, payload: bytes, *, first: int = 0x80, size: bytes | None = None) -> bytes:
+    return bytes((first | opcode,)) + (size or bytes((len(payload),))) + payload
+
+
+def _close(code: int, text: bytes = b"because") -> bytes:
+    return _frame(8, code.to_bytes(2, "big") + text)
+
+
+FRAMES = {
+    **{f"close {code}": _close(code) for code in (*range(1000, 1016), 3000, 4999)},
+    **{f"close {code}": _close(code) for code in (0, 999, 1016, 2999, 5000, 65535)},
+    "close without a code": _frame(8, b""),
+    "close with half a code": _frame(8, b"\x03"),
+    "close with a text that is no UTF-8": _close(1000, b"\xff\xfe\x80"),
+    "close with the longest text": _close(1001, b"x" * 123),
+    "close too long": _frame(8, b"x" * 126, size=b"\x7e\x00\x7e"),
+    "an unknown opcode": _frame(3, b"x"),
+    "an unknown control frame": _frame(11, b"x"),
+    "reserved bits": _frame(1, b"{}", first=0xF0),
+    "a message longer than allowed": _frame(1, b"", size=b"\x7f" + (2**40).to_bytes(8, "big")),
+    "a negative length": _frame(1, b"", size=b"\x7f" + (2**63).to_bytes(8, "big")),
+    "a continuation of nothing": _frame(0, b"x"),
+    "a fragmented ping": _frame(9, b"x", first=0x00),
+    "a ping too long": _frame(9, b"x" * 126, size=b"\x7e\x00\x7e"),
+    "two beginnings": _frame(1, b"x", first=0x00) + _frame(1, b"x"),
+    "HTTP": b"HTTP/1.1 503 Service Unavailable\r\n\r\n",
+}
+"""What a server may send that ends a link, in the closing handshake or because it is wrong."""
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+async def test_close_frames_and_violations(frame: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link ends within the closing timeout, even when the server then does nothing more."""
+    async with rig(monkeypatch) as one:
+        await one.station.start()
+        await one.accepted()
+        sent_s = one.clock.monotonic()
+        one.front.inject(FRAMES[frame])
+        await one.until(lambda: one.dials[0].lost_s is not None, 2 * LIMIT_S)
+        lost_s = one.dials[0].lost_s
+        assert lost_s is not None
+        assert lost_s - sent_s <= PING_S + PONG_S + 5 + LATE_S
+        await one.until(lambda: len(one.dials) == 2)
+        one.check([MINIMUM_S])
+        await one.accepted()
+
+
+@pytest.mark.parametrize("cause", ["reset", "fin", "hole"])
+@pytest.mark.parametrize("state", ["booting", "accepted", "charging"])
+async def test_losses(cause: str, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RST, FIN without a closing handshake, and a half-open connection, which is found within the
+    ping interval and the pong timeout."""
+    async with rig(monkeypatch) as one:
+        forever = asyncio.Event()
+
+        async def wait(_station: object, _request: object) -> Any:
+            await forever.wait()
+
+        if state == "booting":
+            one.csms.on("BootNotification", wait)
+        await one.station.start()
+        if state == "booting":
+            await one.until(lambda: one.point.connected)
+        else:
+            await one.accepted()
+        if state == "charging":
+            one.csms.on("TransactionEvent", wait)
+            await one.station.plug_in(1)
+            await one.station.swipe("04A1B2C3", 1)
+        began_s = one.clock.monotonic()
+        getattr(one.front, cause)()
+        await one.until(lambda: one.dials[0].lost_s is not None)
+        lost_s = one.dials[0].lost_s
+        assert lost_s is not None
+        limit_s = PING_S + PONG_S if cause == "hole" else 0
+        assert lost_s - began_s <= limit_s + LATE_S
+        one.csms._handlers.clear()
+        one.front.heal()
+        await one.until(lambda: len(one.dials) == 2)
+        one.check([MINIMUM_S])
+        await one.accepted()
+
+
+async def test_a_server_that_never_reads_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It pings us all the time but answers none of ours."""
+
+    async with rig(monkeypatch) as one:
+        await one.station.start()
+        await one.accepted()
+        one.front.hole()
+        began_s = one.clock.monotonic()
+        # Frames of the server keep the link: they show that it lives.
+        for _ in range(40):
+            one.front.inject(_frame(9, b"still here"))
+            await asyncio.sleep(1 / SPEED)
+        assert one.dials[0].lost_s is None
+        await one.until(lambda: one.dials[0].lost_s is not None)
+        assert one.dials[0].lost_s is not None
+        assert one.dials[0].lost_s - began_s <= 40 * 2 + PING_S + PONG_S + LATE_S
+        one.front.heal()
+        await one.accepted()
+
+
+@pytest.mark.parametrize("manner", ["silence", "silence after the request", "503"])
+async def test_stop_in_the_middle_of_a_dial(manner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`stop` does not wait for the dial, and leaves no connection behind."""
+    async with rig(monkeypatch) as one:
+        one.front.manner = ANSWERS[manner]
+        await one.station.start()
+        await one.until(lambda: one.front.accepted == 1)
+        await asyncio.wait_for(one.station.stop(), 1.0)
+        dials = len(one.dials)
+        await asyncio.sleep(0.3)
+        assert len(one.dials) == dials
+        await one.until(lambda: not one.front._tasks)

@@ -1,0 +1,562 @@
+"""New credentials that the CSMS refuses: the station comes back with the old ones, and only with
+those it may still use (A01, A02, M05)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ocpp_fast.config import SlotConfig
+from ocpp_fast.csms import Csms, CsmsSecurity, Signer
+from ocpp_fast.errors import ConnectFailed, ConnectFailure
+from ocpp_fast.ids import Ids
+from ocpp_fast.messages import OcppVersion
+from ocpp_fast.security.authority import CertificateAuthority
+from ocpp_fast.security.pki import Pki
+from ocpp_fast.security.store import CertificateStore, LeafUse, RootUse
+from ocpp_fast.storage import MemoryStorage
+from ocpp_fast.testing import VirtualClock, run_virtual
+from pair.link_kit import (
+    ATTEMPTS,
+    IDENTITY,
+    Counted,
+    Dial,
+    SlotSite,
+    boot,
+    http,
+    refused,
+)
+from pair.station_kit import TOKEN, VERSIONS
+
+OLD, NEW, NEWER = "old-password-0001", "new-password-0002", "newer-password-03"
+versions = pytest.mark.parametrize("version", VERSIONS)
+
+
+class Gate:
+    """A CSMS that knows some passwords."""
+
+    def __init__(self, *known: str) -> None:
+        self.known = {*known}
+        self.seen: list[str | None] = []
+
+    def __call__(self, dial: Dial) -> BaseException | None:
+        self.seen.append(dial.target.password)
+        return None if dial.target.password in self.known else http(401)
+
+
+def at_gate(
+    scenario: Callable[[SlotSite, Gate], Coroutine[Any, Any, None]],
+    version: OcppVersion = OcppVersion.V21,
+    *,
+    storage: MemoryStorage | None = None,
+    known: tuple[str, ...] = (OLD,),
+    **options: Any,
+) -> None:
+    async def run(clock: VirtualClock) -> None:
+        options.setdefault("password", OLD)
+        options.setdefault("count", 1)
+        site = SlotSite(clock, version, storage=storage, **options)
+        gate = Gate(*known)
+        site.fail = gate
+        async with site:
+            await scenario(site, gate)
+
+    run_virtual(run)
+
+
+async def change(site: SlotSite, password: str = NEW) -> None:
+    assert await site.set("BasicAuthPassword", password, "SecurityCtrlr") == "Accepted"
+
+
+async def security_log(site: SlotSite) -> list[str]:
+    return [row.kind for row in await site.storage.security_log_load(1_000)]
+
+
+# --- A01 --------------------------------------------------------------------------------------
+
+
+@versions
+def test_a01_the_station_reconnects_with_the_new_password(version: OcppVersion) -> None:
+    """A01.FR.01, A01.FR.11, A00.FR.202, A00.FR.203: at once, and from then on with no other, even
+    when somebody refuses it later."""
+
+    async def scenario(site: SlotSite, gate: Gate) -> None:
+        await site.accepted(1)
+        gate.known = {NEW}
+        await change(site)
+        await site.clock.sleep(3)
+        await site.accepted(1)
+        assert gate.seen == [OLD, NEW]
+        assert "ReconfigurationOfSecurityParameters" in await security_log(site)
+        # Somebody in between answers 401: the old password is none of his business.
+        gate.known = set()
+        assert site.link is not None
+        site.link.cut()
+        await site.clock.sleep(300)
+        gate.known = {NEW}
+        await site.accepted(1)
+        assert set(gate.seen[2:]) == {NEW}
+        assert "password.previous" not in await site.storage.state_load()
+
+    at_gate(scenario, version)
+
+
+@versions
+def test_a01_a_csms_that_refuses_the_new_password_gets_the_old_one(version: OcppVersion) -> None:
+    """A01 with a way back: the very next dial, within the first back-offs; the variable then is
+    what works, also after a power cut, and the security log says so (A01.FR.11)."""
+    storage = MemoryStorage()
+
+    async def scenario(site: SlotSite, gate: Gate) -> None:
+        await site.accepted(1)
+        await site.station.plug_in(1)
+        await site.station.swipe(TOKEN, 1)
+        await change(site)
+        began_s = site.clock.elapsed_s
+        await site.until(lambda: len(site.log) == 3)
+        await site.accepted(1)
+        assert gate.seen == [OLD, NEW, OLD]
+        assert site.clock.elapsed_s - began_s < 10
+        kinds = await security_log(site)
+        assert kinds.count("ReconfigurationOfSecurityParameters") >= 2
+        assert "FailedToAuthenticateAtCsms" in kinds
+        assert site.link is not None
+        for _ in range(3):
+            site.link.cut()
+            await site.clock.sleep(5)
+        assert gate.seen[3:] == [OLD] * 3
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(10)
+        (transaction,) = site.at[1].stations[IDENTITY].transactions.values()
+        assert transaction.ended_at is not None
+        assert not transaction.seq_nos.missing
+
+    async def again(site: SlotSite, gate: Gate) -> None:
+        await site.accepted(1)
+        assert gate.seen == [OLD]
+
+    at_gate(scenario, version, storage=storage)
+    at_gate(again, version, storage=storage)
+
+
+@versions
+def test_a01_while_the_csms_is_away_both_passwords_are_tried(version: OcppVersion) -> None:
+    """The new password was answered Accepted, then the CSMS is gone for a day and comes back from a
+    backup that knows the old one, or as it was meant to."""
+    for known in (OLD, NEW):
+
+        async def scenario(site: SlotSite, gate: Gate, known: str = known) -> None:
+            await site.accepted(1)
+            away = True
+            site.fail = lambda dial: refused(dial) if away else gate(dial)
+            await change(site)
+            await site.clock.sleep(86_400)
+            gate.known = {known}
+            away = False
+            await site.accepted(1, limit_s=300)
+            assert site.log[-1].target.password == known
+
+        at_gate(scenario, version)
+
+
+@versions
+@pytest.mark.parametrize("known", [OLD, NEW])
+def test_a01_a_power_cut_after_the_answer_loses_neither_password(
+    known: str, version: OcppVersion
+) -> None:
+    storage = MemoryStorage()
+
+    async def scenario(site: SlotSite, gate: Gate) -> None:
+        await site.accepted(1)
+        site.fail = refused
+        await change(site)
+        # Here the power fails: the next life has the storage only.
+
+    async def again(site: SlotSite, gate: Gate) -> None:
+        await site.accepted(1, limit_s=120)
+        assert gate.seen[-1] == known
+        assert set(gate.seen) <= {OLD, NEW}
+
+    at_gate(scenario, version, storage=storage)
+    at_gate(again, version, storage=storage, known=(known,))
+
+
+@versions
+def test_a01_two_changes_before_either_was_proved(version: OcppVersion) -> None:
+    """The password that has worked is the one to go back to, not one that never did."""
+
+    async def scenario(site: SlotSite, gate: Gate) -> None:
+        await site.accepted(1)
+        m = site.m
+        data = [
+            m.SetVariableDataType(
+                attribute_value=password,
+                component=m.ComponentType(name="SecurityCtrlr"),
+                variable=m.VariableType(name="BasicAuthPassword"),
+            )
+            for password in (NEW, NEWER)
+        ]
+        await site.ask(m.SetVariablesRequest(set_variable_data=data))
+        await site.clock.sleep(60)
+        await site.accepted(1)
+        assert gate.seen == [OLD, NEWER, OLD]
+
+    at_gate(scenario, version)
+
+
+@versions
+def test_a01_in_pending_the_new_password_is_used_too(version: OcppVersion) -> None:
+    """A00.FR.806, A01.FR.05: the CSMS keeps the station Pending until its factory password is
+    changed; it reconnects with the new one."""
+
+    async def run(clock: VirtualClock) -> None:
+        site = SlotSite(clock, version, count=1, password=OLD)
+        gate = Gate(OLD)
+        site.fail = gate
+        site.csms.on("BootNotification", boot(version, clock, "Pending", 60))
+        async with site:
+            await site.until(lambda: site.point.registration == "Pending")
+            gate.known = {NEW}
+            await change(site)
+            await site.until(lambda: len(site.log) == 2, limit_s=20)
+            assert gate.seen == [OLD, NEW]
+            site.csms.on("BootNotification", boot(version, clock, "Accepted", 0))
+            await site.accepted(1)
+
+    run_virtual(run)
+
+
+@versions
+def test_a01_the_old_password_is_told_to_no_other_csms(version: OcppVersion) -> None:
+    """A01.FR.12 in spirit: slot 2 has a password of its own; a 401 there does not make the station
+    tell it the password that it had at slot 1."""
+
+    async def run(clock: VirtualClock) -> None:
+        site = SlotSite(
+            clock,
+            version,
+            password=OLD,
+            own_slots=(SlotConfig(csms_url="ws://two.test/ocpp", password="password-of-two-1"),),
+        )
+        seen: dict[int, set[str | None]] = {1: set(), 2: set()}
+        away: set[int] = set()
+
+        def fail(dial: Dial) -> BaseException | None:
+            if dial.slot in away:
+                return refused(dial)
+            seen[dial.slot].add(dial.target.password)
+            return http(401) if dial.slot == 2 else None
+
+        site.fail = fail
+        async with site:
+            await site.accepted(1)
+            away.add(1)
+            await change(site)
+            await clock.sleep(600)
+        assert seen[2] == {"password-of-two-1"}
+
+    run_virtual(run)
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG])
+def test_a01_fr_12_neither_password_is_logged(level: int, caplog: pytest.LogCaptureFixture) -> None:
+    """A01.FR.12: at debug level, in the security log, in what is told and in a repr."""
+    caplog.set_level(logging.DEBUG)
+    found: list[str] = []
+
+    async def scenario(site: SlotSite, gate: Gate) -> None:
+        await site.accepted(1)
+        await change(site)
+        await site.until(lambda: len(site.log) == 3)
+        await site.accepted(1)
+        gate.known = {NEWER}
+        await change(site, NEWER)
+        await site.clock.sleep(20)
+        await site.accepted(1)
+        found.extend(str(row) for row in await site.storage.security_log_load(1_000))
+        found.extend(repr(dial.target) for dial in site.log)
+        found.extend(repr(dial) for dial in site.log)
+        found.extend(repr(vars(site.point)[name]) for name in vars(site.point))
+        found.append(repr(site.point.config))
+        found.append(str(await site.storage.outbox_load()))
+        assert await site.get("BasicAuthPassword", "SecurityCtrlr") is None
+
+    at_gate(scenario)
+    text = "\n".join((caplog.text, *found))
+    for secret in (OLD, NEW, NEWER):
+        assert secret not in text
+
+
+# --- A02 --------------------------------------------------------------------------------------
+
+
+class CertificateSite(SlotSite):
+    """Security profile 3: the CSMS is on a memory link, the certificates are in files."""
+
+    def __init__(
+        self, clock: VirtualClock, version: OcppVersion, folder: Path, pki: Pki, **options: Any
+    ) -> None:
+        store = CertificateStore(folder, clock)
+        if not folder.exists():
+            store.install_root(RootUse.CSMS, pki.csms_root.pem)
+            leaf = pki.station(IDENTITY)
+            store.import_leaf(LeafUse.CHARGING_STATION, leaf.chain_pem, leaf.key_pem)
+        self.files = store
+        self.signer = Signer(authority=CertificateAuthority(pki.csms_ca, clock))
+        super().__init__(
+            clock,
+            version,
+            csms_url="wss://one.test/ocpp",
+            security_profile=3,
+            certificates=str(folder),
+            own_slots=(SlotConfig(csms_url="wss://two.test/ocpp", security_profile=3),),
+            **options,
+        )
+        for slot in self.at:
+            self.at[slot] = Csms(
+                clock=clock,
+                ids=Ids(seed=slot),
+                heartbeat_interval_s=0,
+                observer=Counted(),
+                security=CsmsSecurity(signer=self.signer),
+            )
+        self.csms = self.at[1]
+
+    @property
+    def shown(self) -> list[str | None]:
+        """The id of the certificate of each dial."""
+        return [None if dial.target.chain is None else dial.target.chain.id for dial in self.log]
+
+    @property
+    def ids_in_store(self) -> set[str]:
+        return {chain.id for chain in self.files.chains(LeafUse.CHARGING_STATION)}
+
+    async def renew(self) -> None:
+        m = self.m
+        response = await self.ask(
+            m.TriggerMessageRequest(requested_message="SignChargingStationCertificate")
+        )
+        assert response.status == "Accepted"
+
+
+def not_yours(_: Dial) -> BaseException:
+    return ConnectFailed(ConnectFailure.CLIENT_CERTIFICATE, "the CSMS does not know it")
+
+
+def with_certificates(
+    scenario: Callable[[CertificateSite], Coroutine[Any, Any, None]],
+    version: OcppVersion,
+    folder: Path,
+    *,
+    before: Callable[[CertificateSite], None] | None = None,
+    **options: Any,
+) -> None:
+    async def run(clock: VirtualClock) -> None:
+        site = CertificateSite(clock, version, folder / "store", Pki(clock.now()), **options)
+        if before is not None:
+            before(site)
+        async with site:
+            await scenario(site)
+
+    run_virtual(run)
+
+
+@versions
+def test_a02_fr_08_10_the_station_switches_and_keeps_one_certificate(
+    version: OcppVersion, tmp_path: Path
+) -> None:
+    """A02.FR.08, A02.FR.10, A00.FR.401: reconnects at once, then the old one is gone."""
+
+    async def scenario(site: CertificateSite) -> None:
+        await site.accepted(1)
+        await site.renew()
+        await site.until(lambda: len(site.log) == 2, limit_s=30)
+        await site.accepted(1)
+        first, second = site.shown
+        assert first is not None
+        assert second is not None
+        assert first != second
+        assert site.ids_in_store == {second}
+        assert "DiscardedRenewedClientCertificate" not in await security_log(site)
+
+    with_certificates(scenario, version, tmp_path)
+
+
+@versions
+def test_a02_fr_28_29_a_csms_that_refuses_the_new_certificate_gets_the_old_one(
+    version: OcppVersion, tmp_path: Path
+) -> None:
+    """A02.FR.28, A02.FR.29, A03.FR.24, A03.FR.25: every entry of the list has had its attempts with
+    the new one, then the old one is good; the new one is discarded, and the CSMS is told."""
+
+    async def scenario(site: CertificateSite) -> None:
+        await site.accepted(1)
+        old = site.shown[0]
+        site.fail = lambda dial: (
+            None
+            if dial.target.chain is not None and dial.target.chain.id == old
+            else not_yours(dial)
+        )
+        await site.renew()
+        await site.until(lambda: len(site.log) > 1 and site.shown[-1] != old, limit_s=30)
+        await site.until(lambda: site.point.connected, limit_s=1_000)
+        await site.accepted(1)
+        new = site.shown[1]
+        assert site.shown == [old, *[new] * (2 * ATTEMPTS), old]
+        assert site.slots == [1, *[1] * ATTEMPTS, *[2] * ATTEMPTS, 1]
+        assert site.ids_in_store == {old}
+        await site.clock.sleep(5)
+        told = [event["type"] for event in site.sent("SecurityEventNotification")]
+        assert told.count("DiscardedRenewedClientCertificate") == 1
+        assert site.link is not None
+        site.link.cut()
+        await site.clock.sleep(10)
+        assert site.shown[-1] == old
+
+    with_certificates(scenario, version, tmp_path)
+
+
+@versions
+def test_a02_fr_28_they_take_turns_for_as_long_as_nothing_helps(
+    version: OcppVersion, tmp_path: Path
+) -> None:
+    """A02.FR.28, A03.FR.24 with B10.FR.08: new, old, new, old, a whole pass over the list each; and
+    it is the new one that is kept when that one works in the end (A02.FR.10)."""
+
+    async def scenario(site: CertificateSite) -> None:
+        await site.accepted(1)
+        old = site.shown[0]
+        site.fail = not_yours
+        await site.renew()
+        lap = 2 * ATTEMPTS
+        await site.until(lambda: len(site.log) > 4 * lap, limit_s=1e5)
+        new = site.shown[1]
+        assert new != old
+        assert site.shown[1 : 1 + 4 * lap] == [*[new] * lap, *[old] * lap] * 2
+        site.fail = lambda dial: (
+            None
+            if dial.target.chain is not None and dial.target.chain.id == new
+            else not_yours(dial)
+        )
+        await site.accepted(1, limit_s=1e5)
+        assert site.ids_in_store == {new}
+
+    with_certificates(scenario, version, tmp_path)
+
+
+@versions
+def test_a02_a_power_cut_between_the_answer_and_the_reconnect(
+    version: OcppVersion, tmp_path: Path
+) -> None:
+    """A02.FR.08: what was Accepted is on the disk; the next life tries it, then the old one."""
+    storage = MemoryStorage()
+    seen: list[str | None] = []
+
+    async def first(site: CertificateSite) -> None:
+        await site.accepted(1)
+        seen.append(site.shown[0])
+        site.fail = refused
+        await site.renew()
+        await site.until(lambda: len(site.ids_in_store) == 2, limit_s=30)
+
+    def refuses_the_new_one(site: CertificateSite) -> None:
+        site.fail = lambda dial: (
+            None
+            if dial.target.chain is not None and dial.target.chain.id == seen[0]
+            else not_yours(dial)
+        )
+
+    async def second(site: CertificateSite) -> None:
+        old = seen[0]
+        await site.accepted(1, limit_s=1_000)
+        assert old not in site.shown[: 2 * ATTEMPTS]
+        assert site.ids_in_store == {old}
+        await site.clock.sleep(5)
+        told = [event["type"] for event in site.sent("SecurityEventNotification")]
+        assert "DiscardedRenewedClientCertificate" in told
+
+    with_certificates(first, version, tmp_path, storage=storage)
+    with_certificates(second, version, tmp_path, before=refuses_the_new_one, storage=storage)
+
+
+@versions
+def test_a00_fr_430_an_expired_certificate_is_still_shown(
+    version: OcppVersion, tmp_path: Path
+) -> None:
+    """A00.FR.430: whether it will do is for the CSMS to say; A00.FR.429, A02.FR.08: which keeps the
+    station Pending and renews it, and the station switches at once."""
+
+    async def run(clock: VirtualClock) -> None:
+        pki = Pki(clock.now())
+        site = CertificateSite(clock, version, tmp_path / "store", pki)
+        (old,) = site.ids_in_store
+        clock.step(timedelta(days=400))
+        site.csms.on("BootNotification", boot(version, clock, "Pending", 600))
+        async with site:
+            await site.until(lambda: site.point.registration == "Pending", limit_s=60)
+            assert site.shown == [old]
+            await site.renew()
+            await site.until(lambda: len(site.log) == 2, limit_s=60)
+            assert site.shown[1] != old
+            site.csms.on("BootNotification", boot(version, clock, "Accepted", 0))
+            await site.accepted(1, limit_s=1_000)
+            assert site.ids_in_store == {site.shown[1]}
+
+    run_virtual(run)
+
+
+# --- M05 --------------------------------------------------------------------------------------
+
+
+async def install(site: CertificateSite, pem: str) -> str:
+    m = site.m
+    response = await site.ask(
+        m.InstallCertificateRequest(certificate_type="CSMSRootCertificate", certificate=pem)
+    )
+    return str(response.status)
+
+
+def successor(pki: Pki) -> Any:
+    """A new root that the old one has signed."""
+    return pki.sub_ca("CSMS Root CA 2", pki.csms_root)
+
+
+@versions
+@pytest.mark.parametrize("old_root", [False, True])
+def test_m05_fr_12_13_the_fallback_root_stays_until_the_new_one_has_worked(
+    old_root: bool, version: OcppVersion, tmp_path: Path
+) -> None:
+    """M05.FR.10, M05.FR.12, M05.FR.13, M05.FR.14: a connection that took the old root proves
+    nothing about the new one."""
+
+    async def run(clock: VirtualClock) -> None:
+        pki = Pki(clock.now())
+        site = CertificateSite(clock, version, tmp_path / "store", pki)
+        site.old_root = True
+        async with site:
+            await site.accepted(1)
+            variable = site.point.device_model.variable(
+                "SecurityCtrlr", "AdditionalRootCertificateCheck"
+            )
+            variable.set("true")
+            assert await install(site, successor(pki).pem) == "Accepted"
+            assert len(site.files.fallback_roots()) == 1
+            assert site.link is not None
+            site.old_root = old_root
+            site.link.cut()
+            await site.until(lambda: len(site.log) == 2)
+            await site.accepted(1)
+            assert len(site.files.fallback_roots()) == (1 if old_root else 0)
+            assert len(site.files.roots(RootUse.CSMS)) == 1, "M05.FR.09"
+            site.old_root = False
+            site.link.cut()
+            await site.until(lambda: len(site.log) == 3)
+            await site.accepted(1)
+            assert not site.files.fallback_roots()
+
+    run_virtual(run)
