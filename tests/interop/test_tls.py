@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from interop.tls_kit import (
     LOOPS,
@@ -431,6 +434,50 @@ def test_the_old_root_is_no_way_around_other_checks(loop: str, tmp_path: Path) -
         error = await refused(one, tls, allow_old_root=True)
         assert "not for localhost" in error.detail
         assert one.dials == 1
+
+    run(loop, task())
+
+
+# --- authorities that are held to certain names -----------------------------------------------
+
+
+def constrained_authority() -> Issued:
+    """May vouch for names below vpn.example."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    root = pki().csms_root
+    names = x509.NameConstraints([x509.DNSName("vpn.example")], None)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "VPN CA")]))
+        .issuer_name(root.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(pki().now - DAY)
+        .not_valid_after(pki().now + 30 * DAY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(names, critical=True)
+        .sign(root.key, hashes.SHA256())
+    )
+    return Issued(certificate, key, root)
+
+
+@EveryLoop
+@pytest.mark.parametrize("beside", [(), ("csms.vpn.example",)])
+def test_names_that_an_authority_may_not_vouch_for(
+    beside: tuple[str, ...], loop: str, tmp_path: Path
+) -> None:
+    """A00.FR.308, A00.FR.411: nor is a common name beside an allowed one a way around."""
+    issuer = constrained_authority()
+    other = pki().server("localhost", issuer=issuer, names=beside)
+    good = pki().server("csms.vpn.example", issuer=issuer)
+
+    async def task() -> None:
+        store = Trusted(csms=roots())
+        tls = ServerTls([key_pair(tmp_path, other)], CLOCK)
+        error = await refused(Station(store), tls)
+        assert error.failure is ConnectFailure.CERTIFICATE
+        tls = ServerTls([key_pair(tmp_path, good)], CLOCK)
+        await links(Station(store, host="csms.vpn.example"), tls)
 
     run(loop, task())
 

@@ -17,6 +17,7 @@ import pytest
 from cryptography import x509
 
 from interop.tls_kit import (
+    LIMIT_S,
     LOOPS,
     SETTINGS,
     Station,
@@ -139,6 +140,7 @@ BAD_SERVERS: dict[str, tuple[Callable[[], Issued], str]] = {
     "path too long": (too_deep, "longer than an authority in it allows"),
     "signed by a leaf": (signed_by_leaf, "may not sign others"),
 }
+FOUND_BY_US = ("expired", "not yet valid", "expired intermediate", "wrong host", "no name")
 cached_server = cache(lambda fault: BAD_SERVERS[fault][0]())
 
 
@@ -157,6 +159,8 @@ def test_a_bad_certificate_of_the_csms(
     assert error.failure is CERTIFICATE
     assert BAD_SERVERS[fault][1] in error.detail
     assert server.heard == b""
+    # What OpenSSL has found is told to the CSMS, which no event loop does by itself.
+    assert any("ALERT" in each for each in server.refused) == (fault not in FOUND_BY_US)
 
 
 @EveryLoop
@@ -406,6 +410,28 @@ def test_a_server_that_hangs_in_the_handshake(loop: str, tmp_path: Path) -> None
 
 
 @EveryLoop
+def test_a_server_that_stays_after_it_was_refused(loop: str, tmp_path: Path) -> None:
+    """A00.FR.311: the dial ends in time all the same, and the reason is not lost."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pair = key_pair(tmp_path, other_pki().server("localhost"))
+    context.load_cert_chain(pair.chain_file, pair.key_file)
+
+    def stays(client: socket.socket, server: Stranger) -> None:
+        inner = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        with pytest.raises(ssl.SSLError):
+            inner.do_handshake()
+        with socket.socket(fileno=inner.detach()) as plain:
+            plain.settimeout(LIMIT_S)
+            hangs(plain, server)
+
+    one = station(2, tmp_path, settings=replace(SETTINGS, open_timeout_s=0.3))
+    server = Stranger(stays)
+    error = run(loop, refusal(one, server))
+    assert error.failure is CERTIFICATE
+    assert server.heard == b""
+
+
+@EveryLoop
 def test_nobody_listens(loop: str, tmp_path: Path) -> None:
     """What has nothing to do with TLS stays what it is."""
     with socket.create_server(("127.0.0.1", 0)) as one:
@@ -455,6 +481,18 @@ def test_without_tls(profile: int, loop: str, tmp_path: Path) -> None:
 
 
 # --- settings -------------------------------------------------------------------------------------
+
+
+@EveryLoop
+def test_roots_of_the_system(loop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A00.FR.308: only where UseSslDefaultVerifyPaths wants them."""
+    bundle = tmp_path / "system.pem"
+    bundle.write_text(pki().csms_root.pem, encoding="ascii")
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    server = partial(stranger, key_pair(tmp_path, good_server()))
+    one = Station(Trusted(csms=[other_pki().csms_root.certificate]))
+    assert run(loop, refusal(one, server())).failure is CERTIFICATE
+    run(loop, connects(one.with_policy(system_roots=True), server()))
 
 
 @EveryLoop

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from picows import WSError, WSMsgType
 
+from interop import wire_kit
 from interop.raw_peer import LIMIT_S, RawPeer, raw_client, raw_server
 from interop.websocket_kit import CLOCK, Listener, csms, small
-from ocpp_fast.errors import ConfigurationError, ConnectFailed
+from interop.wire_kit import Wire
+from ocpp_fast.errors import ConfigurationError, ConnectFailed, MessageTooLong
 from ocpp_fast.transport import picows
 from ocpp_fast.transport.base import ClosedBy, CloseReason
+from ocpp_fast.transport.deflate import DeflateSettings
 
 CONTINUATION, TEXT, BINARY = WSMsgType.CONTINUATION, WSMsgType.TEXT, WSMsgType.BINARY
 PING, CLOSE = WSMsgType.PING, WSMsgType.CLOSE
@@ -150,6 +154,79 @@ async def test_the_interval_of_pings_changes_on_a_live_link() -> None:
         assert reason == CloseReason(1006, "no answer to a ping", ClosedBy.NETWORK)
 
 
+SIGNS_OF_LIFE: dict[str, Callable[[Wire], None]] = {
+    "text": lambda wire: wire.send(wire_kit.TEXT, b"x"),
+    "binary": lambda wire: wire.send(wire_kit.BINARY, b"x"),
+    "a fragment": lambda wire: wire.send(wire_kit.TEXT, b"", flags=0),
+    "a ping": lambda wire: wire.send(wire_kit.PING),
+    "an unasked pong": lambda wire: wire.send(wire_kit.PONG, b"of its own"),
+}
+
+
+@pytest.mark.parametrize("sign", SIGNS_OF_LIFE)
+async def test_any_frame_of_the_peer_is_a_sign_of_life(sign: str) -> None:
+    async with wire_kit.wire_server() as hand:
+        url = f"ws://127.0.0.1:{hand.port}/CS001"
+        ours = await picows.connect(url, Listener, clock=CLOCK, settings=small())
+        wire = await hand.wires.get()
+        begun = CLOCK.monotonic()
+        ours.transport.ping_every(0.1, 0.15)
+        for number in range(6):
+            while (await wire.receive()).kind != wire_kit.PING:
+                pass  # our answer to a ping of the hand
+            # No pong; a fragment goes on with the same message.
+            if sign == "a fragment" and number:
+                wire.send(wire_kit.CONTINUATION, b"", flags=0)
+            else:
+                SIGNS_OF_LIFE[sign](wire)
+        assert not ours.closed.done()
+        assert CLOCK.monotonic() - begun > 0.5
+        assert await ours.end() == CloseReason(1006, "no answer to a ping", ClosedBy.NETWORK)
+        wire.writer.close()
+
+
+async def test_a_half_open_link_is_found_within_interval_and_timeout() -> None:
+    async with wire_kit.wire_server() as hand:
+        url = f"ws://127.0.0.1:{hand.port}/CS001"
+        ours = await picows.connect(url, Listener, clock=CLOCK, settings=small())
+        wire = await hand.wires.get()
+        ours.transport.ping_every(0.1, 0.3)  # a timeout beyond the interval counts as well
+        begun = CLOCK.monotonic()
+        assert (await ours.end()).by is ClosedBy.NETWORK
+        assert 0.38 < CLOCK.monotonic() - begun < 1.0
+        wire.writer.close()
+
+
+async def test_the_time_for_an_answer_changes_on_a_live_link() -> None:
+    async with wire_kit.wire_server() as hand:
+        url = f"ws://127.0.0.1:{hand.port}/CS001"
+        ours = await picows.connect(
+            url, Listener, clock=CLOCK, settings=small(ping_interval_s=0.05, ping_timeout_s=30.0)
+        )
+        wire = await hand.wires.get()
+        await wire.receive()
+        ours.transport.ping_every(0.05)  # as it was
+        await wire.receive()
+        assert not ours.closed.done()
+        ours.transport.ping_every(0.05, 0.05)
+        assert (await ours.end()).by is ClosedBy.NETWORK
+        wire.writer.close()
+
+
+async def test_pings_of_a_peer_that_does_not_read_are_bounded() -> None:
+    async with csms(settings=small(max_unsent_bytes=100_000)) as server:
+        wire = await wire_kit.wire_client(server.server.port)
+        many = wire_kit.frame(wire_kit.PING, b"x" * 125, mask=True) * 1_000
+        listener = server.listeners[0]
+        while not listener.closed.done():
+            wire.writer.write(many)
+            with suppress(ConnectionError):
+                await asyncio.wait_for(wire.writer.drain(), LIMIT_S)
+            await asyncio.sleep(0)
+        assert (await listener.end()).text == "the peer does not read"
+        wire.writer.close()
+
+
 async def test_without_pings_a_silent_peer_is_not_noticed() -> None:
     async with raw_server(answers_close=False) as server:
         url = f"ws://127.0.0.1:{server.port}/CS001"
@@ -175,6 +252,22 @@ async def test_a_peer_that_does_not_read_is_cut_off_and_memory_stays_bounded() -
             1006, "the peer does not read", ClosedBy.NETWORK
         )
         peer.ws.disconnect(graceful=False)
+
+
+@pytest.mark.parametrize("deflate", [None, DeflateSettings()])
+async def test_a_message_of_ours_beyond_the_bound_is_refused_and_the_link_stays(
+    deflate: DeflateSettings | None,
+) -> None:
+    async with csms(settings=small(deflate=deflate)) as server:
+        client = await server.connect(settings=small(deflate=deflate))
+        for end in (client.transport, server.listeners[0].transport):
+            with pytest.raises(MessageTooLong, match="1001 bytes") as caught:
+                end.send(b"x" * 1_001)
+            assert (caught.value.size_bytes, caught.value.limit_bytes) == (1_001, 1_000)
+        client.transport.send(b"x" * 1_000)
+        await server.listeners[0].something()
+        assert server.listeners[0].frames == [b"x" * 1_000]
+        assert not client.closed.done()
 
 
 async def test_a_listener_that_fails_does_not_take_the_link_down() -> None:
@@ -208,6 +301,16 @@ async def test_both_ends_learn_the_code_and_who_closed(closer: str, code: int) -
         ends[0].transport.close(code, "für heute")
         assert await ends[0].end() == CloseReason(code, "für heute", ClosedBy.LOCAL)
         assert await ends[1].end() == CloseReason(code, "für heute", ClosedBy.PEER)
+
+
+@pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 70_000])
+async def test_codes_that_may_not_be_sent_are_refused_and_the_link_stays(code: int) -> None:
+    async with csms() as server:
+        client = await server.connect()
+        with pytest.raises(ConfigurationError, match=str(code)):
+            client.transport.close(code)
+        client.transport.send(b"still open")
+        await server.listeners[0].something()
 
 
 async def test_closing_at_both_ends_at_once() -> None:

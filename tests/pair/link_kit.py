@@ -312,7 +312,7 @@ class SlotSite(LinkSite):
 
     async def ask(self, request: Any) -> Any:
         """The CSMS of the slot in use asks."""
-        return await self.at[self.log[-1].slot].call(IDENTITY, request)
+        return await self.at.get(self.log[-1].slot, self.csms).call(IDENTITY, request)
 
     async def set(self, name: str, value: str, component: str = "OCPPCommCtrlr") -> str:
         m = self.m

@@ -48,9 +48,11 @@ class Site:
         ids: Ids | None = None,
         csms: Csms | None = None,
         tells_start: bool = False,
+        config: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        """`tells_start`: with the SecurityEventNotification that every start brings."""
+        """`tells_start`: with the SecurityEventNotification that every start brings; `config`:
+        fields of `StationConfig`."""
         self.clock = clock
         self.version = version
         self.ids = ids or Ids(seed=1)
@@ -64,15 +66,15 @@ class Site:
             handlers=handlers,
             heartbeat_interval_s=heartbeat_interval_s,
         )
-        config = StationConfig(
-            identity="CS001",
-            csms_url="ws://csms.test/ocpp",
-            evses=(EvseConfig(),) * evses,
-            versions=(version,),
-            variables=variables,
-        )
+        fields: dict[str, Any] = {
+            "identity": "CS001",
+            "csms_url": "ws://csms.test/ocpp",
+            "evses": (EvseConfig(),) * evses,
+            "versions": (version,),
+            "variables": variables,
+        }
         self.station = SimulatedStation(
-            config,
+            StationConfig(**(fields | dict(config or {}))),
             clock=clock,
             ids=self.ids,
             opener=self._open,

@@ -67,6 +67,18 @@ def test_virtual_timers_fire_in_the_order_of_their_times() -> None:
     assert run_virtual(scenario) == ["first", "second", "third"]
 
 
+def test_virtual_years_pass() -> None:
+    """The rounding of large times once kept timers from firing."""
+
+    async def scenario(clock: VirtualClock) -> float:
+        for _ in range(3):
+            await clock.sleep(400 * 86_400)
+            await clock.sleep(0.001)
+        return clock.elapsed_s
+
+    assert run_virtual(scenario) == pytest.approx(3 * 400 * 86_400 + 0.003, abs=1e-6)
+
+
 def test_wait_for_works_in_virtual_time() -> None:
     async def scenario(clock: VirtualClock) -> float:
         with pytest.raises(TimeoutError):

@@ -11,7 +11,13 @@ import pytest
 from ocpp_fast.clock import SystemClock
 from ocpp_fast.connection import Outcome
 from ocpp_fast.delivery import Delivery
-from ocpp_fast.errors import CallErrorReceived, ConnectionLost, OcppError, StorageError
+from ocpp_fast.errors import (
+    CallErrorReceived,
+    ConnectionLost,
+    MessageTooLong,
+    OcppError,
+    StorageError,
+)
 from ocpp_fast.messages import Message, OcppVersion, v21
 from ocpp_fast.outbox import Outbox, RetryPolicy
 from ocpp_fast.storage import MemoryStorage, OutboxRow, Storage
@@ -212,6 +218,39 @@ async def test_a_disk_that_fails_keeps_nothing_from_being_sent(tmp_path: Path) -
         storage.fail = False
         await delivery.post(V21, "DataTransfer", message(2), "lane")
         assert delivery.undurable == 1
+
+
+class NarrowLink(FakeLink):
+    """Carries no message with a 7 in it: refused at once, or in its turn."""
+
+    def __init__(self, *, later: bool) -> None:
+        super().__init__()
+        self.later = later
+
+    def start_raw(self, action: str, payload: bytes, outcome: Outcome) -> None:
+        if b"7" not in payload:
+            super().start_raw(action, payload, outcome)
+        elif self.later:
+            asyncio.get_running_loop().call_soon(outcome.set_exception, MessageTooLong(9, 8))
+        else:
+            raise MessageTooLong(9, 8)
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_what_no_link_can_carry_is_set_aside_and_the_others_go(
+    storage: Storage, later: bool
+) -> None:
+    async with running(storage, attempts=5) as delivery:
+        link = await online(delivery, NarrowLink(later=later))
+        for data in (1, 7, 77, 2):
+            await delivery.post(V21, "DataTransfer", message(data), "lane")
+        await asyncio.wait_for(delivery.drained(), 5)
+        assert len(link.sent) == 2
+        assert delivery.dead == 2
+    await storage.open()
+    letters = await storage.outbox_dead_letters()
+    await storage.close()
+    assert len(letters) == 2 if isinstance(storage, SqliteStorage) else True
 
 
 async def test_a_message_given_up_tells_who_waits_and_stays_as_dead_letter(

@@ -15,8 +15,8 @@ def tls_policy(variables: Access) -> TlsPolicy:
     """The settings of now; what is not in the component files has its default."""
     from ocpp_fast.security.tls import TlsPolicy  # only where TLS is used
 
-    def is_on(variable: str, *, default: bool) -> bool:
-        text = variables.text("InternalCtrlr", variable)
+    def is_on(variable: str, component: str = "InternalCtrlr", *, default: bool = False) -> bool:
+        text = variables.text(component, variable)
         return default if not text else text == "true"
 
     suites = variables.text("InternalCtrlr", "SupportedCiphers12") or ""
@@ -24,8 +24,10 @@ def tls_policy(variables: Access) -> TlsPolicy:
     return TlsPolicy(
         ciphers=tuple(suite for part in suites.split(",") if (suite := part.strip())),
         verify_name=is_on("VerifyCsmsCommonName", default=True),
-        allow_wildcards=is_on("VerifyCsmsAllowWildcards", default=False),
-        system_roots=is_on("UseSslDefaultVerifyPaths", default=False),
-        check_ocsp=is_on("CheckCsmsOcsp", default=False),
-        key_log=key_log if is_on("EnableTLSKeylog", default=False) else None,
+        # The second is libocpp's name for it.
+        allow_wildcards=is_on("AllowCSMSTLSWildcards", "SecurityCtrlr")
+        or is_on("VerifyCsmsAllowWildcards"),
+        system_roots=is_on("UseSslDefaultVerifyPaths"),
+        check_ocsp=is_on("CheckCsmsOcsp"),
+        key_log=key_log if is_on("EnableTLSKeylog") else None,
     )

@@ -46,19 +46,26 @@ class Subject:
 def name(subject: Subject) -> x509.Name:
     """The distinguished name. Raises `ConfigurationError` that names the part that cannot be."""
     parts = [
-        (x509.NameOID.COUNTRY_NAME, "country", subject.country, _COUNTRY),
-        (x509.NameOID.DOMAIN_COMPONENT, "domain component", subject.domain_component, _MAX_NAME),
-        (x509.NameOID.ORGANIZATION_NAME, "organization", subject.organization, _MAX_NAME),
-        (x509.NameOID.COMMON_NAME, "common name", subject.common_name, _MAX_NAME),
+        (x509.NameOID.COUNTRY_NAME, "country", subject.country),
+        (x509.NameOID.DOMAIN_COMPONENT, "domain component", subject.domain_component),
+        (x509.NameOID.ORGANIZATION_NAME, "organization", subject.organization),
+        (x509.NameOID.COMMON_NAME, "common name", subject.common_name),
     ]
     attributes: list[x509.NameAttribute[str]] = []
-    for oid, part, value, longest in parts:
+    for oid, part, value in parts:
         if value is None:
             continue
-        if not value or len(value) > longest or (longest == _COUNTRY and len(value) != _COUNTRY):
-            allowed = f"{longest}" if longest == _COUNTRY else f"1 to {longest}"
-            reason = f"{part} of a certificate: {value!r} has not {allowed} characters"
-            raise ConfigurationError(reason)
+        if part == "country":
+            good, wanted = (
+                len(value) == _COUNTRY and value.isascii() and value.isalpha(),
+                "2 letters",
+            )
+        elif part == "domain component":
+            good, wanted = 0 < len(value) <= _MAX_NAME and value.isascii(), "1 to 64 ASCII letters"
+        else:
+            good, wanted = 0 < len(value.encode()) <= _MAX_NAME, "1 to 64 bytes in UTF-8"
+        if not good:
+            raise ConfigurationError(f"{part} of a certificate: {value!r} is not {wanted}")
         attributes.append(x509.NameAttribute(oid, value))
     return x509.Name(attributes)
 

@@ -354,8 +354,8 @@ class _Attempt:
     def _name_objection(self, path: Sequence[x509.Certificate]) -> str | None:
         leaf = path[0]
         # OpenSSL holds the common name to the constraints of an authority only where it is the only
-        # name; next to others it would be free.
-        free = bool(dns_names(leaf)) and any(map(_is_constrained, path[1:]))
+        # name and has a dot; else it would be free.
+        free = (dns_names(leaf) or "." not in self._host) and any(map(_is_constrained, path[1:]))
         return host_objection(
             leaf,
             self._host,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from datetime import UTC, datetime, timedelta
+from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ocpp_fast.clock import SystemClock
@@ -20,6 +21,7 @@ _EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 # Not 0, so that a forgotten "is it set?" test of a time shows.
 _FIRST_MOMENT: Final = 1_000.0
 _MAX_IDLE_S: Final = 10.0
+_NANOSECOND: Final = 1e-9
 
 
 class Stalled(RuntimeError):
@@ -29,14 +31,18 @@ class Stalled(RuntimeError):
 class _JumpingSelector(selectors.DefaultSelector):
     """Waits for no file as long as a timer could fire instead."""
 
-    jumped_s = 0.0
+    now = _FIRST_MOMENT
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         events = super().select(0)
         if events or (timeout is not None and timeout <= 0):
             return events
         if timeout is not None:
-            self.jumped_s += timeout
+            self.now += timeout
+            # asyncio fires what is due before now plus a nanosecond, which months from now is
+            # nothing beside the time itself.
+            if self.now + _NANOSECOND == self.now:
+                self.now = nextafter(self.now, inf)
             return []
         # Nothing will happen by itself; a thread (a database, a look-up) may still call in.
         events = super().select(_MAX_IDLE_S)
@@ -59,7 +65,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """Seconds of virtual time, from 1000."""
-        return _FIRST_MOMENT + self._jumping.jumped_s
+        return self._jumping.now
 
 
 class VirtualClock(SystemClock):

@@ -265,7 +265,7 @@ async def test_a05_fr_02_03_04_08_09_10_listing(
     certificates.root, certificates.client = root, client
     if forbidden(current, wanted, allow=allow):
         expected = DOWNGRADE
-    elif wanted >= 2 and not root or wanted == 3 and not client:
+    elif (wanted >= 2 and not root) or (wanted == 3 and not client):
         expected = INVALID
     else:
         expected = "Accepted"
@@ -371,7 +371,8 @@ async def test_b09_fr_11_12_networks(version: OcppVersion) -> None:
     assert await network.send(2) == "Accepted"
     slot = network.slots.read(2)
     assert (slot.apn, slot.vpn) == (None, None)
-    assert not network.get(SLOT, "ApnPassword", 2) and not network.get(SLOT, "VpnKey", 2)
+    assert not network.get(SLOT, "ApnPassword", 2)
+    assert not network.get(SLOT, "VpnKey", 2)
 
 
 @versions

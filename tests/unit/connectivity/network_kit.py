@@ -1,4 +1,4 @@
-"""The network configuration of one station, without links: device model, slots, SetNetworkProfile."""
+"""The network configuration of one station without links: device model, slots, their block."""
 
 from __future__ import annotations
 

@@ -74,7 +74,8 @@ async def test_networks_are_taken_over() -> None:
     vpn = {"server": "v", "user": "u", "password": "p", "key": "k", "type": "PPTP"}
     network = await opened([entry(2, apn=apn, vpn=vpn)], networks=True)
     slot = network.slots.read(2)
-    assert slot.apn is not None and slot.vpn is not None
+    assert slot.apn is not None
+    assert slot.vpn is not None
     assert (slot.apn.apn, slot.apn.sim_pin, slot.vpn.type) == ("internet", "42", "PPTP")
 
 
@@ -129,7 +130,9 @@ async def test_a_malformed_entry_is_reported_and_not_lost(
     text = json.dumps([bad, good])
     network = await opened(text, slots=two("ws://two.test") + two("ws://three.test"))
     assert network.get(*BLOB) == text
-    assert "entry 0" in caplog.text and "secret" not in caplog.text and OTHER not in caplog.text
+    assert "entry 0" in caplog.text
+    assert "secret" not in caplog.text
+    assert OTHER not in caplog.text
     network = await opened(json.dumps([bad]))
     assert reason in caplog.text
     assert network.get(*BLOB) == json.dumps([bad])

@@ -115,7 +115,8 @@ def test_the_content_of_a_slot(changes: dict[str, str | None], reason: str | Non
     if reason is None:
         assert objection is None
     else:
-        assert objection is not None and reason in objection
+        assert objection is not None
+        assert reason in objection
 
 
 @pytest.mark.parametrize(
@@ -147,12 +148,14 @@ def test_networks_are_typed_and_keep_their_secrets() -> None:
         "VpnGroup": None, "VpnPassword": "secret-2", "VpnKey": "secret-3", "VpnType": "L2TP",
     }  # fmt: skip
     apn, vpn = apn_of(texts), vpn_of(texts)
-    assert apn is not None and vpn is not None
+    assert apn is not None
+    assert vpn is not None
     assert (apn.apn, apn.authentication, apn.user_name) == ("internet", "PAP", None)
     assert (apn.password, apn.sim_pin, apn.preferred_network) == ("secret-1", "0042", "20404")
     assert apn.use_only_preferred_network
     assert (vpn.server, vpn.type, vpn.user, vpn.group) == ("vpn.test", "L2TP", "u", None)
     assert (vpn.password, vpn.key) == ("secret-2", "secret-3")
-    assert "secret" not in f"{apn}{vpn}" and "0042" not in str(apn)
+    assert "secret" not in f"{apn}{vpn}"
+    assert "0042" not in str(apn)
     off = {**texts, "ApnEnabled": "false", "VpnEnabled": None}
     assert (apn_of(off), vpn_of(off)) == (None, None)

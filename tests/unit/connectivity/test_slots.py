@@ -111,7 +111,8 @@ async def test_a_slot_of_the_csms_with_networks_of_its_own() -> None:
     slot = network.slots.read(2)
     assert (slot.csms_url, slot.identity, slot.password) == ("ws://new.test/x", "CS9", OTHER)
     assert (slot.interface, slot.message_timeout_s) == ("Wireless1", 25)
-    assert slot.apn is not None and slot.vpn is not None
+    assert slot.apn is not None
+    assert slot.vpn is not None
     assert (slot.apn.apn, slot.apn.authentication, slot.apn.sim_pin) == ("internet", "CHAP", "1234")
     assert (slot.vpn.server, slot.vpn.type, slot.vpn.key) == ("vpn.test", "IKEv2", "vpn key")
 
@@ -134,7 +135,8 @@ async def test_why_a_slot_is_skipped(variable: str, text: str, expected: str) ->
     network = await Network(slots=two()).open()
     network.put(SLOT, variable, text, 2)
     found = reason(network, 2)
-    assert found.startswith(expected) and bool(found) is bool(expected)
+    assert found.startswith(expected)
+    assert bool(found) is bool(expected)
 
 
 @pytest.mark.parametrize(
@@ -301,7 +303,7 @@ async def test_where_a_slot_must_have_a_password_it_gets_the_same() -> None:
     network = await Network(slots=two(password=OTHER)).open()
     network.connect(2)
     fits = network.slots.access.fits
-    network.slots.access.fits = lambda number, text: bool(text) and fits(number, text)  # type: ignore[method-assign]
+    network.slots.access.fits = lambda number, text: bool(text) and fits(number, text)
     assert await network.set("SecurityCtrlr", "BasicAuthPassword", "3" * 16) == "Accepted"
     assert network.slots.read(2).password == "3" * 16
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ocpp_fast.errors import ConfigurationError, MessageTooLong
 from ocpp_fast.ids import Ids
 from ocpp_fast.testing import VirtualClock, run_virtual
 from ocpp_fast.transport.base import ClosedBy, CloseReason, Transport
@@ -193,5 +194,144 @@ def test_both_ends_may_close_at_once() -> None:
         await clock.sleep(1.0)
         assert link.left.closed == CloseReason(1000, "left", ClosedBy.LOCAL)
         assert link.right.closed == CloseReason(1000, "right", ClosedBy.LOCAL)
+
+    run_virtual(scenario)
+
+
+# --- as a WebSocket would --------------------------------------------------------------------
+
+SILENCE = CloseReason(1006, "no answer to a ping", ClosedBy.NETWORK)
+BROKEN = CloseReason(1006, "the connection broke", ClosedBy.NETWORK)
+
+
+@pytest.mark.parametrize("frozen_s", [0.0, 7.5, 29.9, 30.0, 45.0])
+def test_a_half_open_link_is_found_by_the_end_that_pings(frozen_s: float) -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        link = Link(clock)
+        link.link.left.ping_every(30.0, 5.0)
+        await clock.sleep(frozen_s)
+        link.link.freeze()
+        before_s = (frozen_s // 30.0 + 1) * 30.0 + 5.0 - frozen_s
+        await clock.sleep(before_s - 0.1)
+        assert link.left.closed is None
+        await clock.sleep(0.2)
+        assert link.left.closed == SILENCE
+        assert link.right.closed is None
+
+    run_virtual(scenario)
+
+
+def test_a_link_that_is_well_costs_no_pings() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        link = Link(clock)
+        link.link.left.ping_every(1.0, 0.5)
+        await clock.sleep(400 * 86_400.0)  # real pings would take minutes
+        assert link.left.closed is None
+
+    run_virtual(scenario)
+
+
+def test_any_frame_of_the_peer_is_a_sign_of_life() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        link = Link(clock)
+        link.link.left.ping_every(10.0, 5.0)
+        link.link.to_right.black_hole = True
+        for _ in range(30):
+            await clock.sleep(4.0)
+            link.link.right.send(b"I am here")
+        assert link.left.closed is None
+        await clock.sleep(15.1)
+        assert link.left.closed == SILENCE
+
+    run_virtual(scenario)
+
+
+def test_a_link_that_comes_back_in_time_stays() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        link = Link(clock)
+        link.link.left.ping_every(10.0, 5.0)
+        link.link.freeze()
+        await clock.sleep(14.0)
+        link.link.to_left.black_hole = link.link.to_right.black_hole = False
+        await clock.sleep(3_600.0)
+        assert link.left.closed is None
+
+    run_virtual(scenario)
+
+
+def test_pings_change_on_a_live_link() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        link = Link(clock)
+        link.link.freeze()
+        await clock.sleep(1_000.0)
+        link.link.left.ping_every(600.0)
+        await clock.sleep(300.0)
+        link.link.left.ping_every(10.0, 2.0)
+        await clock.sleep(12.1)
+        assert link.left.closed == SILENCE
+        link.link.right.ping_every(10.0, 2.0)
+        link.link.right.ping_every(0)
+        await clock.sleep(1_000.0)
+        assert link.right.closed is None
+
+    run_virtual(scenario)
+
+
+def test_a_reset_may_reach_one_end_alone() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        link = Link(clock)
+        link.link.right.ping_every(10.0, 2.0)
+        link.link.reset(link.link.left)
+        assert link.left.closed == BROKEN
+        assert link.right.closed is None
+        await clock.sleep(12.1)
+        assert link.right.closed == SILENCE
+
+    run_virtual(scenario)
+
+
+@pytest.mark.parametrize("code", [1000, 1003, 1007, 1011, 1014, 3000, 4999, None])
+def test_close_frames_of_all_kinds(code: int | None) -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        link = Link(clock)
+        link.link.right.send_close(code, "because")
+        await clock.sleep(0.1)
+        assert link.left.closed == CloseReason(code or 1005, "because", ClosedBy.PEER)
+        assert link.right.closed == CloseReason(code or 1005, "because", ClosedBy.LOCAL)
+
+    run_virtual(scenario)
+
+
+@pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 2000, 5000])
+def test_a_close_frame_that_may_not_be_is_a_violation(code: int) -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        link = Link(clock)
+        with pytest.raises(ConfigurationError):
+            link.link.right.close(code)
+        assert link.right.closed is None
+        link.link.right.send_close(code)
+        await clock.sleep(0.1)
+        if code != 1005:  # which is what no code at all is called
+            assert link.left.closed is not None
+            assert (link.left.closed.code, link.left.closed.by) == (1002, ClosedBy.VIOLATION)
+
+    run_virtual(scenario)
+
+
+def test_both_ends_have_bounds() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        link = Link(clock)
+        link.link.left.max_message_bytes = 100
+        with pytest.raises(MessageTooLong):
+            link.link.left.send(b"x" * 101)
+        link.link.left.send(b"x" * 100)
+        link.link.right.send(b"x" * 101)
+        await clock.sleep(0.1)
+        assert link.right.frames == [b"x" * 100]
+        assert link.left.frames == []
+        assert link.left.closed is not None
+        assert (link.left.closed.code, link.left.closed.by) == (1009, ClosedBy.VIOLATION)
+        assert link.right.closed is not None
+        assert (link.right.closed.code, link.right.closed.by) == (1009, ClosedBy.PEER)
 
     run_virtual(scenario)
