@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 import re
 import signal
-import stat
+import ssl
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
-from interop.test_cli import LIMIT_S, free_port, one_line, run
+from interop.test_cli import LIMIT_S, free_port, run
 from ocpp_fast.clock import SystemClock
 from ocpp_fast.csms.pki_folder import write_pki
 from ocpp_fast.ids import Ids
 
 PROGRAM = (sys.executable, "-u", "-m", "ocpp_fast.cli")
 PASSWORD = "0123456789abcdef"
+Way: TypeAlias = tuple[int, Sequence[str | Path], Sequence[str | Path], dict[str, str]]
+"""A profile, options of the CSMS, options of the station, environment of the station."""
 
 
 @pytest.fixture(scope="module")
@@ -83,16 +86,12 @@ def test_every_profile_charges_in_every_way_to_say_so(pki: Path, tmp_path: Path)
     roots = pki / "csms/client-roots.pem"
     (chain,) = (pki / "station/leaves/charging_station").iterdir()
     key = key_of(pki, chain)
-    ways: list[tuple[int, tuple[str | Path, ...], tuple[str | Path, ...], dict[str, str]]] = [
-        (profile, *[("--pki", pki, "--security-profile", str(profile))] * 2, {})
-        for profile in range(4)
-    ]
-    ways += [
+    ways: list[Way] = [
+        (0, (), (), {}),
         (1, ("--password", PASSWORD), (), {"OCPP_FAST_PASSWORD": PASSWORD}),
         (2, (*pairs, "--password-file", word), ("--tls-ca", roots, "--password-file", word), {}),
         (3, (*pairs, "--tls-client-ca", roots),
          ("--tls-ca", roots, "--tls-cert", chain, "--tls-key", key), {}),
-        (3, ("--pki", pki), ("--tls-certificates", pki / "station", "--security-profile", "3"), {}),
     ]  # fmt: skip
     with ExitStack() as running:
         servers = [running.enter_context(csms(*options)) for _, options, _, _ in ways]
@@ -114,8 +113,6 @@ def test_every_profile_charges_in_every_way_to_say_so(pki: Path, tmp_path: Path)
 
 def key_of(pki: Path, chain: Path) -> Path:
     """The store keeps keys by their public keys; here the one that fits is needed."""
-    import ssl
-
     for key in (pki / "station/keys").iterdir():
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(chain, key)
@@ -179,61 +176,27 @@ def test_a_refusal_is_one_line_at_once(
 
 
 def test_the_lines_that_pki_prints(tmp_path: Path) -> None:
+    """Profiles 2 and 3, each in one line."""
     folder = tmp_path / "it is mine"
     done = run("pki", str(folder), "--id", "CS 9")
     assert done.returncode == 0, done.stderr
-    _, two, three = done.stdout.splitlines()
-    assert "--security-profile 2" in two
-    assert stat.S_IMODE((folder / "station.password").stat().st_mode) == 0o600
-    port = free_port()
-    line = three.replace("csms ", f"csms --port {port} ")
-    line = line.replace("station ", f"station --url wss://localhost:{port} --seconds 2 --evses 1 ")
+    _, *lines = done.stdout.splitlines()
+    assert [line.count(f"--security-profile {n}") for n, line in zip((2, 3), lines, strict=True)]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    ran = subprocess.run(
-        ["bash", "-c", line], capture_output=True, text=True, timeout=LIMIT_S, check=False,
-        env={**os.environ, "PATH": path},
-    )  # fmt: skip
-    assert "1 transactions delivered" in ran.stdout, ran.stdout + ran.stderr
-    assert "CS 9 connected" in ran.stdout
-    assert run("pki", str(folder)).returncode == 2
-
-
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
-        ("station --id CS1", "--url"),
-        ("station --url ws://localhost:1", "--id"),
-        ("station --id CS1 --url ws://localhost:1 --security-profile 3", "needs a wss"),
-        ("station --id CS1 --url ws://localhost:1 --pki NONE", "station.password|wss"),
-        ("station --pki NONE --security-profile 3", "NONE"),
-        ("station --id CS1 --url wss://localhost:1 --tls-cert NONE", "--tls-key"),
-        ("station --id CS1 --url wss://localhost:1 --tls-ca NONE", "--tls-ca: "),
-        ("station --id CS1 --url wss://localhost:1 --pki P --tls-ca NONE", "--pki: "),
-        ("station --id CS1 --url wss://localhost:1 --tls-certificates P --tls-ca A", "--tls-ca: "),
-        ("station --id CS1 --url ws://localhost:1 --password-file NONE", "--password-file: "),
-        ("csms --password-file NONE", "--password-file: "),
-        ("csms --pki NONE", r"csms-root\.pem"),
-        ("csms --pki NONE --tls-cert A", "--pki: "),
-        ("csms --tls-cert A", "--tls-key"),
-        ("csms --tls-cert A --tls-key B", "profile 2 needs passwords"),
-        ("csms --tls-cert A --tls-key B --password 1", "A with B"),
-        ("csms --security-profile 1", "--password"),
-        ("csms --security-profile 2", "--tls-cert"),
-        ("csms --security-profile 3", "--tls-client-ca"),
-        ("csms --tls-client-ca A", "certificate of the server"),
-        ("pki NEW --id a:b", "no colon"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_is_2_and_one_line(arguments: str, why: str, tmp_path: Path) -> None:
-    folder = os.getcwd()
-    os.chdir(tmp_path)
-    try:
-        done = run(*arguments.split())
-    finally:
-        os.chdir(folder)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert re.search(why, one_line(done)), done.stderr
-
-
-def test_profile_4_is_wrong_usage() -> None:
-    assert run("demo", "--security-profile", "4").returncode == 2
+    with ExitStack() as running:
+        shells: list[subprocess.Popen[str]] = []
+        for line in lines:
+            port = free_port()
+            command = line.replace("csms ", f"csms --port {port} ").replace(
+                "station ", f"station --url wss://localhost:{port} --seconds 2 --evses 1 "
+            )
+            shell = subprocess.Popen(
+                ["/bin/bash", "-c", command],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                env={**os.environ, "PATH": path},
+            )  # fmt: skip
+            shells.append(running.enter_context(shell))
+        for shell in shells:
+            output, errors = shell.communicate(timeout=LIMIT_S)
+            assert "1 transactions delivered" in output, output + errors
+            assert "CS 9 connected" in output

@@ -238,7 +238,6 @@ async def test_a_server_that_never_answers_costs_no_more_than_the_open_timeout()
             )
         assert caught.value.failure is ConnectFailure.TIMEOUT
         assert CLOCK.monotonic() - begun < 2.0
-        await asyncio.sleep(0.3)  # picows gives the socket up after the same time
 
 
 async def test_a_connection_that_nobody_waits_for_any_more_gets_no_listener() -> None:

@@ -421,12 +421,20 @@ def test_the_old_root_is_no_way_around_other_checks(loop: str, tmp_path: Path) -
     new = successor(old, "The next root")
     store = Trusted(csms=[new.certificate], fallback=[old.certificate])
     stranger_pair = key_pair(tmp_path, other_pki().server("localhost"), "foreign")
-    wrong_host = pki().server("csms.example", issuer=pki().sub_ca("Sub", new))
+    issuer = pki().sub_ca("Sub", new)
+    wrong_host = pki().server("csms.example", issuer=issuer)
+    expired = pki().server("localhost", issuer=issuer, **pki().expired())
 
     async def task() -> None:
         one = Station(store)
         error = await refused(one, ServerTls([stranger_pair], CLOCK), allow_old_root=True)
         assert "does not lead to an installed root" in error.detail
+        assert one.dials == 2
+
+        one = Station(store)
+        tls = ServerTls([key_pair(tmp_path, expired, "expired")], CLOCK)
+        error = await refused(one, tls, allow_old_root=True)
+        assert "expired on" in error.detail
         assert one.dials == 2
 
         one = Station(store)
@@ -576,9 +584,16 @@ def test_contexts_are_kept_until_files_change(loop: str, tmp_path: Path) -> None
         one.policy = TlsPolicy(ciphers=CIPHERS[:1])
         await refused(one, tls)
 
+        # Two certificates of the same store, as while a new one is tried.
+        store.csms, store.revision = roots(), 2
+        own = leaf_chain(tmp_path, pki().station("CS001"))
+        for one.store.own in (own, replace(own, id="the one before"), own):
+            await links(one, tls)
+
     run(loop, task())
     assert seen[0] is seen[1]
-    assert len({id(each) for each in seen}) == 3
+    assert seen[4] is seen[6]
+    assert len({id(each) for each in seen}) == 5
 
 
 @EveryLoop

@@ -159,6 +159,9 @@ def test_a_bad_certificate_of_the_csms(
     assert error.failure is CERTIFICATE
     assert BAD_SERVERS[fault][1] in error.detail
     assert server.heard == b""
+    cause = error.__cause__
+    assert isinstance(cause, ConnectFailed)
+    assert cause.failure is not ConnectFailure.TIMEOUT
     # What OpenSSL has found is told to the CSMS, which no event loop does by itself.
     assert any("ALERT" in each for each in server.refused) == (fault not in FOUND_BY_US)
 

@@ -1,6 +1,7 @@
 """The picows transport over real sockets: frames, bounds, closing."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -252,6 +253,19 @@ async def test_a_peer_that_does_not_read_is_cut_off_and_memory_stays_bounded() -
             1006, "the peer does not read", ClosedBy.NETWORK
         )
         peer.ws.disconnect(graceful=False)
+
+
+@pytest.mark.parametrize("bits", [9, 12, 15])
+async def test_noise_at_the_bound_passes_between_two_ends_that_compress(bits: int) -> None:
+    settings = small(max_message_bytes=50_000, deflate=DeflateSettings(window_bits=bits))
+    async with csms(settings=settings) as server:
+        client = await server.connect(settings=settings)
+        sizes = [*range(45_000, 50_000, 90), 50_000]
+        for size in sizes:
+            client.transport.send(os.urandom(size))
+        while len(server.listeners[0].frames) < len(sizes):
+            await server.listeners[0].something()
+        assert [len(frame) for frame in server.listeners[0].frames] == sizes
 
 
 @pytest.mark.parametrize("deflate", [None, DeflateSettings()])

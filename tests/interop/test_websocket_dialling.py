@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvloop
 
 from interop.raw_peer import LIMIT_S
 from interop.websocket_kit import CLOCK, Csms, Listener, csms, small
-from interop.wire_kit import EXTENSION, wire_server
+from interop.wire_kit import EXTENSION, PING, wire_server
 from ocpp_fast.errors import ConnectFailed, ConnectFailure
 from ocpp_fast.transport import picows, sockets
 from ocpp_fast.transport.handshake import Credentials
@@ -222,6 +224,60 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
         await dial(server.server.port, credentials=Credentials("CS001", "open sesame"))
         assert len(server.handshakes) == 1
         assert told == []
+
+
+# --- nothing is left open --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_an_attempt_that_is_given_up_ends_its_connection_at_once(loop: str, tls: bool) -> None:
+    """picows would keep it for the whole of its own time."""
+
+    async def scenario() -> None:
+        gone, come = asyncio.Event(), asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            come.set()
+            await reader.read()
+            writer.close()
+            gone.set()
+
+        async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            scheme = "wss" if tls else "ws"
+            attempt = asyncio.ensure_future(
+                picows.connect(f"{scheme}://127.0.0.1:{port}/CS001", Listener, clock=CLOCK)
+            )
+            await asyncio.wait_for(come.wait(), LIMIT_S)
+            await asyncio.sleep(0.01)
+            attempt.cancel()
+            await asyncio.wait([attempt])
+            assert attempt.cancelled()
+            await asyncio.wait_for(gone.wait(), LIMIT_S)
+
+    (uvloop.run if loop == "uvloop" else asyncio.run)(scenario())
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_violation_of_the_server_leaves_no_exception_that_nobody_asks_for(
+    loop: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async with wire_server() as hand:
+            ours = await dial(hand.port)
+            wire = await hand.wires.get()
+            wire.send(PING, flags=0)
+            assert await wire.close_code() == 1002
+            wire.writer.close()
+            assert (await ours.end()).code == 1002
+            del ours, wire
+            gc.collect()
+
+    with caplog.at_level("ERROR", "asyncio"):
+        (uvloop.run if loop == "uvloop" else asyncio.run)(scenario())
+        gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 # --- answers that were not offered -----------------------------------------------------------

@@ -210,12 +210,14 @@ class LinkSite(Site):
             found.append(after.began_s - end)
         return found
 
-    async def until(self, what: Callable[[], Any], limit_s: float = 600.0) -> None:
-        """Waits in virtual time."""
+    async def until(
+        self, what: Callable[[], Any], limit_s: float = 600.0, *, every_s: float = 0.05
+    ) -> None:
+        """Waits in virtual time; looks so often."""
         end = self.clock.elapsed_s + limit_s
         while not what():
             assert self.clock.elapsed_s < end, "it does not happen"
-            await self.clock.sleep(0.05)
+            await self.clock.sleep(every_s)
 
 
 class Counted(CsmsObserver):

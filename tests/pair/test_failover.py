@@ -47,7 +47,7 @@ def test_b10_fr_03_04_08_09_after_a_start_every_entry_has_exactly_its_attempts(
     total = 3 * attempts * count
 
     async def scenario(site: SlotSite) -> None:
-        await site.until(lambda: len(site.log) >= total, 1e5)
+        await site.until(lambda: len(site.log) >= total, 1e5, every_s=1)
         lap = round_robin(range(1, count + 1), attempts)
         assert site.slots[:total] == lap * 3
         # The back-off goes on from one slot to the next: it protects whatever they share.
@@ -72,7 +72,7 @@ def test_b10_fr_03_07_08_after_a_loss_the_slot_in_use_then_the_list_then_the_las
         site.dead = {1, 2, 3}
         assert site.link is not None
         site.link.cut()
-        await site.until(lambda: len(site.log) >= 27, 1e4)
+        await site.until(lambda: len(site.log) >= 27, 1e4, every_s=1)
         lap = round_robin((2, 1, 3), ATTEMPTS)
         assert site.slots[:27] == lap * 3
 
@@ -177,7 +177,7 @@ def test_a_csms_that_never_accepts_does_not_become_the_last_good_one(
         site.log.clear()
         site.dead = {1, 2}
         site.link.cut()
-        await site.until(lambda: len(site.log) >= 4 * ATTEMPTS, 1e4)
+        await site.until(lambda: len(site.log) >= 4 * ATTEMPTS, 1e4, every_s=1)
         assert site.slots.count(1) >= ATTEMPTS
         assert site.slots.count(2) >= ATTEMPTS
         site.dead = {2}

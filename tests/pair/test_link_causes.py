@@ -338,7 +338,7 @@ def test_the_back_off_is_that_of_part_4_with_one_random_part_for_each_dial(
             else:
                 site.open.cut()
                 began -= 1
-            await site.until(lambda n=began + rounds: len(site.log) >= n, limit_s=1e6)
+            await site.until(lambda n=began + rounds: len(site.log) >= n, limit_s=1e6, every_s=1)
             oracle = BackOffOracle(minimum_s, repeat_times)
             pauses = site.pauses()[began:]
             for pause_s, base_s in zip(pauses, oracle.sequence(rounds), strict=False):
@@ -350,7 +350,7 @@ def test_the_back_off_is_that_of_part_4_with_one_random_part_for_each_dial(
                 extra = [p - b for p, b in zip(pauses, oracle.sequence(99), strict=False)]
                 assert len({round(one, 6) for one in extra}) == len(extra)
             site.heal()
-            await site.until(lambda: site.point.connected, limit_s=1e6)
+            await site.until(lambda: site.point.connected, limit_s=1e6, every_s=1)
         await site.station.stop()
         await site.csms.stop()
 

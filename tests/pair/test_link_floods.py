@@ -63,7 +63,7 @@ def test_a00_fr_316_310_323_a04_fr_02_a_thousand_bad_dials_are_one_event(
         site = SlotSite(clock, version, count=1)
         site.fail = _is_bad(site, make)
         async with site:
-            await site.until(lambda: len(site.log) >= 1_000, 1e6)
+            await site.until(lambda: len(site.log) >= 1_000, 1e6, every_s=20)
             queued = [row.action for row in await site.storage.outbox_load()]
             assert queued.count("SecurityEventNotification") <= 2
             site.csms.on("BootNotification", boot(version, clock, "Pending", 60))
@@ -104,7 +104,7 @@ def test_causes_that_take_turns_are_an_event_each_and_no_more(version: OcppVersi
         makers = [make for make, _, _ in BAD.values()]
         site.fail = lambda _: makers[len(site.log) % len(makers)](len(site.log))
         async with site:
-            await site.until(lambda: len(site.log) >= 1_000, 1e6)
+            await site.until(lambda: len(site.log) >= 1_000, 1e6, every_s=20)
             queued = [row.action for row in await site.storage.outbox_load()]
             assert queued.count("SecurityEventNotification") <= 4
             log = await site.storage.security_log_load(10_000)
@@ -122,7 +122,7 @@ def test_failures_that_are_no_matter_of_security_are_no_event() -> None:
         }]  # fmt: skip
         site.fail = lambda _: ConnectFailed(failures[len(site.log) % len(failures)], "x")
         async with site:
-            await site.until(lambda: len(site.log) >= 50, 1e6)
+            await site.until(lambda: len(site.log) >= 50, 1e6, every_s=20)
             log = await site.storage.security_log_load(10_000)
             assert {row.kind for row in log} == {"StartupOfTheDevice"}
 
@@ -200,7 +200,7 @@ def test_two_thousand_failed_dials_leave_nothing() -> None:
         async def dials(times: int) -> None:
             count = 0
             while count < times:
-                await site.until(lambda: len(site.log) > 20, 1e6)
+                await site.until(lambda: len(site.log) > 20, 1e6, every_s=20)
                 count += len(site.log)
                 site.log.clear()
 

@@ -78,10 +78,13 @@ def test_what_waits_for_delivery_goes_over_the_next_link(tmp_path: Path) -> None
         assert await site.set("SecurityCtrlr.BasicAuthPassword", NEW) == "Accepted"
         await site.charge(10, evse_id=2)
         await site.clock.sleep(30)
-        assert [len(each.events) for each in site.transactions if each.ended]
-        for each in site.transactions:
-            numbers = [event.seq_no for event in each.events]
-            assert numbers == list(range(len(numbers)))
+        assert [each.ended_at is not None for each in site.transactions] == [False, True]
+        numbers: dict[str, list[int]] = {}
+        for event in site.sent("TransactionEvent"):
+            transaction = event["transactionInfo"]["transactionId"]
+            numbers.setdefault(transaction, []).append(event["seqNo"])
+        assert all(each == [*range(len(each))] for each in numbers.values())
+        assert site.dials == 2
 
     at_secure_site(scenario, tmp_path, profile=1)
 

@@ -434,7 +434,7 @@ def test_a02_fr_28_they_take_turns_for_as_long_as_nothing_helps(
         site.fail = not_yours
         await site.renew()
         lap = 2 * ATTEMPTS
-        await site.until(lambda: len(site.log) > 4 * lap, limit_s=1e5)
+        await site.until(lambda: len(site.log) > 4 * lap, limit_s=1e5, every_s=1)
         new = site.shown[1]
         assert new != old
         assert site.shown[1 : 1 + 4 * lap] == [*[new] * lap, *[old] * lap] * 2

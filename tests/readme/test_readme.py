@@ -25,6 +25,9 @@ PAGES = (
     "config/README.md",
     "docs/device-model.md",
     "docs/errors.md",
+    "docs/network.md",
+    "docs/security.md",
+    "docs/tpm.md",
 )
 TIME_LIMIT_S = 40
 

@@ -79,6 +79,19 @@ def test_virtual_years_pass() -> None:
     assert run_virtual(scenario) == pytest.approx(3 * 400 * 86_400 + 0.003, abs=1e-6)
 
 
+@pytest.mark.parametrize("begin_s", [0.0, 0.1, 1e-9])
+@pytest.mark.parametrize("days", [195, 400, 1_000, 4_000])
+def test_any_time_of_virtual_sleep_ends(days: int, begin_s: float) -> None:
+    """A timer may come to lie on the last digit of the clock."""
+
+    async def scenario(clock: VirtualClock) -> float:
+        await clock.sleep(begin_s)
+        await clock.sleep(days * 86_400.0)
+        return clock.elapsed_s
+
+    assert run_virtual(scenario) == pytest.approx(begin_s + days * 86_400, abs=1e-4)
+
+
 def test_wait_for_works_in_virtual_time() -> None:
     async def scenario(clock: VirtualClock) -> float:
         with pytest.raises(TimeoutError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from dataclasses import replace
 from typing import Any
 
@@ -259,6 +260,33 @@ def test_without_a_network_nothing_is_dialled(configure: Any) -> None:
         assert clock.elapsed_s == (5 if configure is _hangs else 0)
 
     run_virtual(scenario)
+
+
+def test_a00_fr_204_205_303_304_user_and_password_on_the_wire(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A00.FR.204, A00.FR.205, A00.FR.303, A00.FR.304: the user is the identity as the URL has it,
+    the password goes as UTF-8, encoded in no other way than basic authentication does."""
+    dialled: list[tuple[str, Any]] = []
+
+    async def connect(url: str, _make: object, **options: Any) -> object:
+        dialled.append((url, options["credentials"]))
+        return object()
+
+    monkeypatch.setattr("ocpp_fast.transport.picows.connect", connect)
+
+    async def scenario(clock: VirtualClock) -> None:
+        slot = replace(SLOT, identity="CS 1/ä", password="pässwörd of 18 ch")
+        scene = Scene(clock, slot=slot)
+        scene.dialler._opener = scene.dialler._open_web_socket
+        await scene.dial()
+
+    run_virtual(scenario)
+    ((url, credentials),) = dialled
+    assert url == "ws://csms.test/ocpp/CS%201%2F%C3%A4"
+    kind, _, token = credentials.header().partition(" ")
+    assert kind == "Basic"
+    assert base64.b64decode(token) == "CS 1/ä:pässwörd of 18 ch".encode()
 
 
 def test_a_slot_of_no_use_is_not_dialled() -> None:

@@ -45,7 +45,8 @@ class NetworkProfiles:
 
     - A slot that NetworkConfigurationPriority names can be dialled at any moment, so it is never
       changed piece by piece (B09.FR.22), and a whole new profile has to be one that could be
-      listed. The slot of the link itself is not changed at all: it is the one to come back to.
+      listed. The slot of the link itself, and of the last good one, is not changed at all: it is
+      the one to come back to.
     - What is listed anew must be complete, must not be weaker than the link, and the certificates
       that it needs must be there (A05, B09.FR.33, B09.FR.34, B10).
 
@@ -90,8 +91,8 @@ class NetworkProfiles:
         slots = self._slots
         if slot not in slots.known or self._access.number(slot, "OcppCsmsUrl") < 0:
             return Objection(UNKNOWN_SLOT, f"there is no slot {slot}")
-        if slot == slots.active:
-            return Objection(ACTIVE, "it is the slot of this link")
+        if slot in (slots.active, slots.last_good):
+            return Objection(ACTIVE, "it is the slot to come back to")
         if (text := self._content_objection(slot, texts)) is not None:
             return Objection(INVALID, text)
         if slot in slots.priority:  # It may be dialled at once.
@@ -152,7 +153,8 @@ class NetworkProfiles:
             return None
         of = write.variable.info
         slot, variable = int(of.component_instance or 0), of.variable
-        if slot == self._slots.active or slot in self._priority(write.batch):
+        slots = self._slots
+        if slot in (slots.active, slots.last_good) or slot in self._priority(write.batch):
             return Refusal(ACTIVE, f"slot {slot} is active or in NetworkConfigurationPriority")
         if (objection := value_objection(variable, write.text)) is not None:
             return Refusal(_INVALID_VALUE, objection)

@@ -80,6 +80,11 @@ class Access:
         """What the cache knows a variable of a slot by; negative when there is none."""
         return self.find(COMPONENT, variable, str(slot))
 
+    def value(self, slot: int, variable: str) -> str | None:
+        """One variable of a slot."""
+        number = self.number(slot, variable)
+        return self._cache.value(number) if number >= 0 else None
+
     def texts(self, slot: int, pending: Mapping[int, str] | None = None) -> dict[str, str | None]:
         """All variables of a slot as they stand, or as they will with `pending`, which are values
         by the numbers of the cache."""

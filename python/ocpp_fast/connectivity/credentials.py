@@ -49,9 +49,8 @@ class CommonCredentials:
 
     def show(self, slot: int) -> None:
         """This slot is in use now (B09.FR.28)."""
-        texts = self._access.texts(slot)
         for variable in CREDENTIALS:
-            own = texts.get(variable)
+            own = self._access.value(slot, variable)
             common, source = self._common(variable)
             if own:
                 self._access.write(_SECURITY, variable, own, lasting=False)
@@ -64,9 +63,9 @@ class CommonCredentials:
         """The writes after which a slot has no own credential any more, now that SecurityCtrlr gets
         `text` (B09.FR.26, B09.FR.27). Where the component files allow no empty value the slot gets
         the same one."""
-        number = self._access.number(slot, variable)
-        if number < 0 or not self._access.texts(slot)[variable]:
+        if not self._access.value(slot, variable):
             return ()
+        number = self._access.number(slot, variable)
         return ((number, "" if self._access.fits(number, "") else text),)
 
     def _common(self, variable: str) -> tuple[str | None, str]:
@@ -78,6 +77,6 @@ class CommonCredentials:
         if variable not in self._shown or source != INTERNAL:
             return text, source
         slot, own, common, owner = self._shown[variable]
-        if text == own == self._access.texts(slot)[variable]:
+        if text == own == self._access.value(slot, variable):
             return common, owner
         return text, source

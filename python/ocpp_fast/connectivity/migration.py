@@ -61,7 +61,7 @@ async def migrate(access: Access, known: Sequence[int], common: CommonCredential
             slot, texts = _read(entry)
             _check(access, [each for each in known if each not in taken], slot, texts, common)
             taken.add(slot)
-            if access.texts(slot)["OcppCsmsUrl"]:
+            if access.value(slot, "OcppCsmsUrl"):
                 texts = _left_open(access.texts(slot), texts, slot, common)
             writes |= _writes(access, slot, texts)
         except _Useless as error:

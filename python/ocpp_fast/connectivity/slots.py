@@ -111,9 +111,9 @@ class Slots:
     def read(self, slot: int) -> NetworkSlot:
         """How a slot is to be dialled now. Raises `ConnectFailed`, with the reason, for one that
         cannot be."""
-        if (objection := self.objection(slot)) is not None:
-            raise ConnectFailed(ConnectFailure.SLOT, objection)
         texts = self._texts(slot)
+        if (objection := self._objection(slot, texts)) is not None:
+            raise ConnectFailed(ConnectFailure.SLOT, objection)
         profile = number_of(texts["SecurityProfile"]) or 0
         identity = texts["Identity"] or self.common.identity
         timeout_s = number_of(texts["MessageTimeout"]) or self._model.variables.message_timeout_s
@@ -137,9 +137,11 @@ class Slots:
         the security profile must not be below the one of the last good connection (A05.FR.06), nor
         0 unless AllowSecurityLevelZeroConnections says so.
         """
+        return self._objection(slot, self._texts(slot))
+
+    def _objection(self, slot: int, texts: Mapping[str, str | None]) -> str | None:
         if slot not in self.known:
             return "there is no such slot"
-        texts = self._texts(slot)
         if (objection := content_objection(texts, self.common.identity)) is not None:
             return objection
         profile = number_of(texts["SecurityProfile"]) or 0
@@ -209,15 +211,20 @@ class Slots:
         return self.access.text("InternalCtrlr", "AllowSecurityLevelZeroConnections") == "true"
 
     def _missing(self, profile: int, *, upgrade: bool = False) -> str | None:
-        """Which certificate a security profile needs and has not. For an upgrade a root that the
-        operating system brings will not do."""
+        """Which certificate a security profile needs and has not.
+
+        For an upgrade a root that the operating system brings will not do, and the station's own
+        certificate has to be valid. Else whether an expired one will do is for the CSMS to say
+        (A00.FR.430), and that there is none at all is found when it is to be shown.
+        """
         certificates = self._certificates
         if certificates is None or profile < TLS_PROFILE:
             return None
         system = self.access.text("InternalCtrlr", "UseSslDefaultVerifyPaths") == "true"
         if (upgrade or not system) and not certificates.has_csms_root():
             return f"security profile {profile} needs a CSMS root certificate, none is valid"
-        if profile >= CLIENT_CERTIFICATE_PROFILE and not certificates.has_client_certificate():
+        needs_own = upgrade and profile >= CLIENT_CERTIFICATE_PROFILE
+        if needs_own and not certificates.has_client_certificate():
             return f"security profile {profile} needs a client certificate, none is valid"
         return None
 

@@ -72,13 +72,14 @@ class Standing:
             _log.error("which network slot is good cannot be stored: %s", error)
 
     def _weaker(self, known: tuple[int, ...], kept: int) -> list[int]:
-        weaker: list[int] = []
-        for slot in known:
-            texts = self._access.texts(slot)
-            profile = number_of(texts["SecurityProfile"]) or 0
-            if slot != kept and texts["OcppCsmsUrl"] and profile < (self.profile or 0):
-                weaker.append(slot)
-        return weaker
+        value = self._access.value
+        return [
+            slot
+            for slot in known
+            if slot != kept
+            and (number_of(value(slot, "SecurityProfile")) or 0) < (self.profile or 0)
+            and value(slot, "OcppCsmsUrl")
+        ]
 
     async def _prune(self, weaker: list[int], kept: int) -> None:
         """Empties slots and takes them from the list, all in one transaction."""

@@ -41,7 +41,8 @@ CsmsHandler: TypeAlias = "Callable[[StationRecord, Any], Handling | Awaitable[Ha
 
 _REPLACED: Final = 1008
 _FULL: Final = 503
-_RENEWAL_S: Final = 60
+_RENEWAL_S: Final = 5
+_SETTLE_S: Final = 0.1
 # Requests that let a Pending station send what they ask for (B02.FR.02).
 _ASKING: Final = frozenset({"GetBaseReport", "GetReport", "TriggerMessage"})
 
@@ -281,6 +282,7 @@ class Csms:
         station.connected = True
         station.security_profile = self._security.profile
         station.certificate_expired = admission.expired
+        station.renewal_asked = False
         if older is not None:
             older.transport.close(_REPLACED, "the station has connected again")
         self._report(self._observer.on_connected, station)
@@ -336,7 +338,10 @@ class Csms:
         return self._handled(station, action, request, await handling)
 
     def _ask_to_renew(self, station: StationRecord) -> Reply:
-        """A00.FR.429: Pending, and at once the request to renew the certificate (A02)."""
+        """A00.FR.429: Pending, and at once the request to renew the certificate (A02).
+
+        Boots are asked for often, so that the station need not wait once it has the new one.
+        """
         version = station.version or OcppVersion.V21
         pending = version.module.BootNotificationResponse(
             current_time=self._clock.now(),
@@ -344,7 +349,13 @@ class Csms:
             status=version.module.RegistrationStatusEnumType.PENDING,
         )
 
+        if station.renewal_asked:
+            return Reply(pending)
+        station.renewal_asked = True
+
         async def ask() -> None:
+            # A station that reads both at once might refuse what comes before it has registered.
+            await self._clock.sleep(_SETTLE_S)
             await self.security(station.identity).renew_certificate()
 
         return Reply(pending, ask)

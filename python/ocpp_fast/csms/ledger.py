@@ -150,6 +150,8 @@ class StationRecord:
     """Of the last connection (Part 2, A 1.3)."""
     certificate_expired: bool = False
     """It was let in with an expired certificate, which it is to renew (A00.FR.429)."""
+    renewal_asked: bool = False
+    """Whether it was told so over this connection."""
     registration: str | None = None
     """What its last BootNotification was answered; None before one was seen."""
     boot: v21.BootNotificationRequest | None = None

@@ -4,12 +4,13 @@
 (`ocpp_fast._core.DeviceModelCache`). The other modules are its parts.
 """
 
-from ocpp_fast.device_model.guards import REBOOT_REQUIRED, Refusal, Verdict, Write
+from ocpp_fast.device_model.guards import REBOOT_REQUIRED, Along, Refusal, Verdict, Write
 from ocpp_fast.device_model.handle import VariableChange, VariableHandle
 from ocpp_fast.device_model.model import DeviceModel
 
 __all__ = [
     "REBOOT_REQUIRED",
+    "Along",
     "DeviceModel",
     "Refusal",
     "VariableChange",

@@ -52,8 +52,7 @@ def fetcher(clock: Clock, *, timeout_s: float = _TIMEOUT_S, max_bytes: int = MAX
         except TimeoutError:
             raise OcspFailed(f"no answer within {timeout_s:g} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            text = " ".join(str(error).split())[:120] or type(error).__name__
-            raise OcspFailed(text) from None
+            raise OcspFailed(_one_line(str(error)) or type(error).__name__) from None
 
     return fetch
 
@@ -79,7 +78,7 @@ def _post(url: str, request: bytes, left: Callable[[], float], max_bytes: int) -
         connection.request("POST", target, request, _HEADERS)
         answer = connection.getresponse()
         if answer.status != http.client.OK:
-            raise OcspFailed(f"HTTP {answer.status} {answer.reason}")
+            raise OcspFailed(_one_line(f"HTTP {answer.status} {answer.reason}"))
         body = bytearray()
         while piece := answer.read1(_PIECE):
             body += piece
@@ -92,3 +91,8 @@ def _post(url: str, request: bytes, left: Callable[[], float], max_bytes: int) -
         return bytes(body)
     finally:
         connection.close()
+
+
+def _one_line(text: str) -> str:
+    """Whatever a peer says, without what would disturb a log."""
+    return "".join(each if each.isprintable() else "?" for each in text)[:120]

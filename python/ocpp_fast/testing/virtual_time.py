@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import selectors
 from datetime import UTC, datetime, timedelta
-from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ocpp_fast.clock import SystemClock
@@ -21,7 +20,7 @@ _EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 # Not 0, so that a forgotten "is it set?" test of a time shows.
 _FIRST_MOMENT: Final = 1_000.0
 _MAX_IDLE_S: Final = 10.0
-_NANOSECOND: Final = 1e-9
+_RESOLUTION_S: Final = 1e-6
 
 
 class Stalled(RuntimeError):
@@ -39,10 +38,6 @@ class _JumpingSelector(selectors.DefaultSelector):
             return events
         if timeout is not None:
             self.now += timeout
-            # asyncio fires what is due before now plus a nanosecond, which months from now is
-            # nothing beside the time itself.
-            if self.now + _NANOSECOND == self.now:
-                self.now = nextafter(self.now, inf)
             return []
         # Nothing will happen by itself; a thread (a database, a look-up) may still call in.
         events = super().select(_MAX_IDLE_S)
@@ -62,6 +57,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)
+        # asyncio fires what is due before now plus this. Its own nanosecond is nothing beside the
+        # time months from now, and the loop would turn for ever without its timer coming due.
+        self._clock_resolution = _RESOLUTION_S
 
     def time(self) -> float:
         """Seconds of virtual time, from 1000."""

@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass, field
+from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from picows import (  # its `**kwargs` go to the event loop, untyped
@@ -111,8 +113,10 @@ async def connect(
     try:
         link = await opening.link(url, ssl_context, _request_headers(opening, credentials, headers))
     except BaseException:
-        opening.abandoned = True  # picows may still finish the handshake after it was cancelled
+        opening.abandon()
         raise
+    if link.failure is not None:
+        raise link.failure
     return link.listener  # pyright: ignore[reportReturnType]  # make_listener made it
 
 
@@ -129,8 +133,9 @@ class _Opening:
     ) -> None:
         self.subprotocols = subprotocols
         self.settings = settings
-        self.abandoned = False
+        self._abandoned = False
         """Nobody waits for the link any more."""
+        self._connection: socket.socket | None = None
         self._make_listener = make_listener
         self._clock = clock
         self._local_interface = local_interface
@@ -159,13 +164,22 @@ class _Opening:
 
     async def _socket(self, url: WSParsedURL) -> socket.socket:
         local = None if self._local_interface is None else local_end(self._local_interface)
-        return await open_socket(
+        self._connection = await open_socket(
             url.host,
             url.port,
             clock=self._clock,
             timeout_s=self.settings.open_timeout_s,
             local=local,
         )
+        return self._connection
+
+    def abandon(self) -> None:
+        """Ends what there is of a link. picows would go on with a handshake that was cancelled, and
+        keep the connection until its own time is over."""
+        self._abandoned = True
+        if self._connection is not None:
+            with suppress(OSError):  # It is closed already.
+                self._connection.shutdown(SHUT_RDWR)
 
     async def _without_refusal(
         self, coming: Coroutine[Any, Any, tuple[WSTransport, WSListener]]
@@ -177,7 +191,7 @@ class _Opening:
         return link
 
     def _make_link(self, _request: WSUpgradeRequest, response: WSUpgradeResponse) -> WSListener:
-        if self.abandoned:
+        if self._abandoned:
             raise ConnectFailed(ConnectFailure.TIMEOUT, "the answer came too late")
         chosen = response.headers.get("Sec-WebSocket-Protocol")
         if chosen is None and not self.subprotocols:
@@ -241,8 +255,6 @@ async def _opened(opening: Coroutine[Any, Any, WSListener]) -> PicowsTransport:
         raise ConnectFailed(ConnectFailure.NETWORK, str(error)) from error
     if not isinstance(link, PicowsTransport):
         raise ConnectFailed(ConnectFailure.NETWORK, "closed during the handshake")
-    if link.failure is not None:
-        raise link.failure
     return link
 
 

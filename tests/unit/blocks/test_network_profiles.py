@@ -265,7 +265,7 @@ async def test_a05_fr_02_03_04_08_09_10_listing(
     certificates.root, certificates.client = root, client
     if forbidden(current, wanted, allow=allow):
         expected = DOWNGRADE
-    elif (wanted >= 2 and not root) or (wanted == 3 and not client):
+    elif (wanted >= 2 and not root) or (wanted == 3 > current and not client):
         expected = INVALID
     else:
         expected = "Accepted"
@@ -437,6 +437,20 @@ async def test_the_slot_of_the_link_is_not_overwritten(version: OcppVersion) -> 
     network = await at(version)
     assert await network.send(1) == ACTIVE
     assert network.slots.read(1).csms_url == "ws://one.test"
+
+
+@versions
+async def test_nor_is_the_last_good_one_by_a_csms_that_has_not_accepted_the_station(
+    version: OcppVersion,
+) -> None:
+    """A pending one may set variables (B02)."""
+    network = await at(version, slots=two())
+    assert await network.prioritize("2") == "Accepted"
+    network.connect(2)
+    assert await network.send(1) == ACTIVE
+    assert await network.set(SLOT, "OcppCsmsUrl", "ws://else.test", 1) == ACTIVE
+    await network.accept(2)
+    assert await network.send(1) == "Accepted"
 
 
 @versions

@@ -148,8 +148,8 @@ async def test_why_a_slot_is_skipped(variable: str, text: str, expected: str) ->
         (2, False, False, True, ""),
         (3, True, True, False, ""),
         (3, False, True, False, "security profile 3 needs a CSMS root certificate, none is valid"),
-        (3, True, False, False, "security profile 3 needs a client certificate, none is valid"),
-        (3, False, False, True, "security profile 3 needs a client certificate, none is valid"),
+        (3, False, False, True, ""),
+        (3, True, False, False, ""),  # A00.FR.430: expired ones are for the CSMS to judge.
     ],
 )
 async def test_certificates_that_a_slot_needs(

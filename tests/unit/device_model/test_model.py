@@ -15,13 +15,15 @@ from ocpp_fast.config import EvseConfig, StationConfig, TxPoint, Variables
 from ocpp_fast.device_model import REBOOT_REQUIRED, DeviceModel, Refusal, VariableChange, Write
 from ocpp_fast.device_model.bindings import BINDINGS, SWITCHES
 from ocpp_fast.device_model.component_files import ComponentFiles
-from ocpp_fast.errors import ConfigurationError
+from ocpp_fast.device_model.guards import Along
+from ocpp_fast.errors import ConfigurationError, StorageError
 from ocpp_fast.messages import OcppVersion
 from ocpp_fast.storage import MemoryStorage, Storage
 
 FILES = ComponentFiles()
 V21 = OcppVersion.V21
 HEARTBEAT = ("OCPPCommCtrlr", "HeartbeatInterval", None)
+OFFLINE = ("OCPPCommCtrlr", "OfflineThreshold", None)
 
 
 def packaged(
@@ -218,6 +220,85 @@ async def test_a_check_that_raises_refuses(caplog: pytest.LogCaptureFixture) -> 
     assert "the check of OCPPCommCtrlr.HeartbeatInterval failed" in caplog.text
     model.write(heartbeat_interval_s=5)  # Only what comes from outside is asked about.
     assert model.variables.heartbeat_interval_s == 5
+
+
+async def test_what_a_check_writes_along_is_one_transaction_with_it() -> None:
+    storage = FaultyStorage()
+    model = packaged(storage=storage)
+    interval, threshold = model.variable(*HEARTBEAT[:2]), model.variable(*OFFLINE[:2])
+    model.guard(*HEARTBEAT[:2], lambda write: Along(((threshold.number, write.text),)))
+    heard: list[frozenset[str]] = []
+    model.subscribe(heard.append)
+    assert await put(model, (*HEARTBEAT, "77")) == ["Accepted"]
+    assert (interval.get(), threshold.get(), threshold.source()) == (77, 77, "internal")
+    assert heard == [{"heartbeat_interval_s"}, {"offline_threshold_s"}]
+    assert len(storage.stored) == 1
+    assert storage.texts() == {"HeartbeatInterval": "77", "OfflineThreshold": "77"}
+    # What the request itself sets counts for more.
+    assert await put(model, (*HEARTBEAT, "78"), (*OFFLINE, "5")) == ["Accepted", "Accepted"]
+    assert (interval.get(), threshold.get()) == (78, 5)
+    storage.broken = True
+    assert await put(model, (*HEARTBEAT, "79")) == ["Rejected"]
+    assert (interval.get(), threshold.get()) == (78, 5)
+
+
+async def test_a_check_that_writes_along_does_not_silence_the_next_one() -> None:
+    model = packaged()
+    threshold = model.variable(*OFFLINE[:2])
+    model.guard(*HEARTBEAT[:2], lambda _: Along(((threshold.number, "1"),)))
+    model.guard(*HEARTBEAT[:2], lambda _: Refusal("NotEnabled"))
+    assert await put(model, (*HEARTBEAT, "77")) == ["Rejected"]
+    assert threshold.get() == 60
+
+
+async def test_a_check_knows_what_the_request_has_set_before() -> None:
+    model = packaged()
+    seen: list[dict[int, str]] = []
+
+    def check(write: Write) -> Refusal | None:
+        seen.append(dict(write.batch))
+        return Refusal("NotEnabled") if write.text == "3" else None
+
+    handles = [model.variable(*HEARTBEAT[:2]), model.variable(*OFFLINE[:2])]
+    first, second = (handle.number for handle in handles)
+    model.guard_all((first, second), check)
+    await put(model, (*HEARTBEAT, "1"), (*OFFLINE, "2"), (*HEARTBEAT, "3"), (*OFFLINE, "4"))
+    assert seen == [
+        {},
+        {first: "1"},
+        {first: "1", second: "2"},
+        {first: "1", second: "2"},  # without the one that was refused
+    ]
+
+
+# --- many at once ---------------------------------------------------------------------------
+
+
+async def test_many_writes_are_one_transaction() -> None:
+    storage = FaultyStorage()
+    model = packaged(storage=storage)
+    kept, passing = model.variable(*HEARTBEAT[:2]), model.variable("EVSE", "Power", evse_id=1)
+    heard: list[tuple[str, str]] = []
+    for handle in (kept, passing):
+        handle.on_change(lambda change: heard.append((change.new, change.source)))
+    await model.write_all({kept.number: "5", passing.number: "1.5"}, "csms")
+    assert (kept.get(), passing.get()) == (5, 1.5)
+    assert storage.texts() == {"HeartbeatInterval": "5"}  # The other one is not persistent.
+    assert heard == [("5", "csms"), ("1.5", "csms")]
+    await model.write_all({passing.number: "2.5"}, "csms")
+    assert len(storage.stored) == 1
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_many_writes_are_all_or_none(broken: bool) -> None:
+    storage = FaultyStorage()
+    model = packaged(storage=storage)
+    first, second = (model.variable(*of[:2]).number for of in (HEARTBEAT, OFFLINE))
+    storage.broken = broken
+    with pytest.raises(StorageError if broken else ConfigurationError):
+        await model.write_all({first: "5", second: "6" if broken else "six"}, "csms")
+    assert model.variables == Variables()
+    assert storage.texts() == {}
 
 
 # --- listeners ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
@@ -29,7 +29,7 @@ from ocpp_fast.security.ocsp import (
     responder_urls,
     status_requests,
 )
-from ocpp_fast.security.pki import Issued, KeyKind, Pki
+from ocpp_fast.security.pki import Issued, KeyKind, Pki, Recipe, certify
 from unit.security.kit import CA, DAY, NOW, OTHER, PKI, StandingClock, certificate
 
 URL = "http://ocsp.example/status"
@@ -37,6 +37,7 @@ ISSUER = PKI.csms_ca
 SERVER = PKI.server("csms.example", ocsp_url=URL)
 SUBJECT, ABOVE = SERVER.certificate, ISSUER.certificate
 HOUR = timedelta(hours=1)
+SHA256 = hashes.SHA256()
 
 
 def answer(
@@ -48,7 +49,7 @@ def answer(
     this_update: datetime = NOW - HOUR,
     next_update: datetime | None = NOW + DAY,
     algorithm: hashes.HashAlgorithm | None = None,
-    digest: Any = hashes.SHA256(),
+    digest: Any = SHA256,
     certificates: tuple[x509.Certificate, ...] = (),
     by_name: bool = False,
 ) -> bytes:
@@ -199,7 +200,7 @@ def test_an_answer_must_be_about_this_certificate() -> None:
 def responder(issuer: Issued = ISSUER, *, may: bool = True, **changes: Any) -> tuple[Any, Any]:
     usage = ExtendedKeyUsageOID.OCSP_SIGNING if may else ExtendedKeyUsageOID.SERVER_AUTH
     above: Any = (issuer.certificate, issuer.key)
-    extensions = ((x509.ExtendedKeyUsage([usage]), False),) if may is not None else ()
+    extensions = ((x509.ExtendedKeyUsage([usage]), False),)
     return certificate("Responder", above, extensions=extensions, **changes)
 
 
@@ -221,10 +222,18 @@ def test_a_responder_may_answer_if_the_issuer_says_so() -> None:
 
 
 def test_a_forged_signature_is_found() -> None:
-    forger = ec.generate_private_key(ec.SECP256R1())
-    assert "the signature of the answer is not" in refusal(answer(signer=(ABOVE, forger)))
-    wrong_kind = rsa.generate_private_key(65_537, 2_048)
-    assert refusal(answer(signer=(ABOVE, wrong_kind)))
+    look_alike = certificate(ABOVE.subject)
+    forged = answer(signer=look_alike, by_name=True)
+    assert "the signature of the answer is not" in refusal(forged)
+    other_kind = PKI.root("x", key=KeyKind.RSA)
+    twin = certify(
+        Recipe(common_name="CSMS Sub-CA", organization=PKI.organization, not_before=NOW,
+               not_after=NOW),
+        other_kind.key.public_key(), None, other_kind.key,
+    )  # fmt: skip
+    assert twin.subject == ABOVE.subject
+    forged = answer(signer=(twin, other_kind.key), by_name=True)
+    assert "the signature of the answer is not" in refusal(forged)
     assert "signed with sha224" in refusal(answer(digest=hashes.SHA224()))
 
 

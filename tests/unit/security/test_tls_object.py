@@ -59,6 +59,7 @@ def test_contexts() -> None:
     assert suites(context) == list(CIPHERS)
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.options & ssl.OP_NO_COMPRESSION
+    assert context.options & ssl.OP_NO_RENEGOTIATION
     make_safe(context, ["AES128-GCM-SHA256", "RC4-MD5"])
     assert suites(context) == ["AES128-GCM-SHA256"]
     make_safe(context, ["RC4-MD5"])  # nothing is left of the wish

@@ -304,6 +304,14 @@ def test_a_message_at_the_bound_passes_and_one_beyond_it_does_not(size: int) -> 
         inflated(Deflater(PLAIN).compress(b"x" * (size + 1)), size)
 
 
+@pytest.mark.parametrize("bits", range(9, 16))
+def test_noise_grows_by_no_more_than_is_allowed_for(bits: int) -> None:
+    """By `PicowsTransport`, whose bound is for what is on the wire as well."""
+    deflater = Deflater(Agreement(bits, 15, True, True))
+    for size in (128, 1_000, 30_000, 300_000):
+        assert len(deflater.compress(os.urandom(size))) <= size + (size >> 4) + 16
+
+
 def test_a_bomb_takes_no_memory() -> None:
     stream = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = b"".join(stream.compress(b"\0" * LIMIT) for _ in range(200)) + stream.flush()
