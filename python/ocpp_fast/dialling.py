@@ -77,11 +77,12 @@ class Dialler:
     async def open(self, attempt: Attempt, make: MakeListener[Connection]) -> Link:
         """Opens a link; raises `ConnectFailed`. Bounded by NetworkConfigTimeout and the opening
         time of the transport together."""
-        slot = self._slots.read(attempt.slot)
-        password, generation = self._password(slot, attempt.generation)
+        old = attempt.generation is Generation.OLD
+        slot = self._slots.read(attempt.slot, former=old)
+        password, generation = self._password(slot)
         chain = None
         if slot.security_profile == _CLIENT_CERTIFICATE_PROFILE:
-            chain = self._tls().client_chain(old=attempt.generation is Generation.OLD)
+            chain = self._tls().client_chain(old=old)
         interface = await self._interface(slot)
         target = Target(slot, password, generation, chain, interface)
         try:
@@ -91,16 +92,14 @@ class Dialler:
                 self._turned = not self._turned
             raise
 
-    def _password(
-        self, slot: NetworkSlot, generation: Generation
-    ) -> tuple[str | None, Generation | None]:
-        """Where there are two, the CSMS knows one of them: after a refusal it is the other's turn,
-        and after a lap of failures of any kind as well (A01)."""
+    def _password(self, slot: NetworkSlot) -> tuple[str | None, Generation | None]:
+        """Where there are two, a refusal by the CSMS gives the turn to the other (A01). Nothing
+        else does: while it takes both, the old one must not win."""
         if slot.security_profile not in _BASIC_AUTH_PROFILES:
             return None, None
         if self._passwords.previous is None:
             self._turned = False
-        if self._has_previous(slot) and (generation is Generation.OLD) is not self._turned:
+        if self._turned and self._has_previous(slot):
             return self._passwords.previous, Generation.OLD
         return slot.password, Generation.NEW
 

@@ -108,14 +108,17 @@ class Front:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self.accepted += 1
-        with suppress(OSError, asyncio.IncompleteReadError):
-            if self.manner is None:
-                await self._pass(reader, writer)
-            else:
-                await self.manner(reader, writer)
-        with suppress(OSError):
-            writer.close()
-            await writer.wait_closed()
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                if self.manner is None:
+                    await self._pass(reader, writer)
+                else:
+                    await self.manner(reader, writer)
+            with suppress(OSError):
+                writer.close()
+                await writer.wait_closed()
+        finally:
+            writer.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         theirs, ours = await asyncio.open_connection("127.0.0.1", self.csms_port)

@@ -93,7 +93,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_nobody_answers() -> None:
-    done = run("station", "--url", f"ws://127.0.0.1:{free_port()}", "--id", "CS1", "--wait", "1")
+    done = run("station", "--url", f"ws://127.0.0.1:{free_port()}", "--id", "CS1", "--wait", "2")
     assert done.returncode == 3
     assert one_line(done).startswith("ocpp-fast: ws://127.0.0.1:")
     assert "Connect call failed" in one_line(done)

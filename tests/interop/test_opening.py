@@ -211,19 +211,29 @@ async def test_a_url_that_is_none(url: str) -> None:
 
 @asynccontextmanager
 async def silent_server(answer: bytes) -> AsyncGenerator[int]:
-    """Answers a request with `answer` and closes, or keeps silent if that is empty."""
+    """Answers a request with `answer` and closes, or keeps silent if that is empty. Its clients
+    must not leave their connections open."""
+    clients = 0
+    all_gone = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal clients
+        clients += 1
         await reader.readuntil(b"\r\n\r\n")
         if answer:
             writer.write(answer)
         else:
             await reader.read()
         writer.close()
+        await asyncio.wait([asyncio.ensure_future(writer.wait_closed())])
+        clients -= 1
+        if not clients:
+            all_gone.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
+        await asyncio.wait_for(all_gone.wait(), LIMIT_S)
 
 
 async def test_a_server_that_never_answers_costs_no_more_than_the_open_timeout() -> None:

@@ -1,11 +1,10 @@
-"""TLS between our own station and our own CSMS, and what holds over several dials."""
+"""TLS between our own station and our own CSMS."""
 
 import asyncio
 import contextlib
 import socket
 import ssl
 import warnings
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -13,34 +12,33 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from interop.tls_kit import (
     LOOPS,
-    PASSWORD,
     Station,
     Then,
     Trusted,
+    good_pair,
     key_pair,
     leaf_chain,
+    links,
     other_pki,
     our_csms,
     pki,
+    refused,
+    roots,
     run,
-    stranger,
 )
+from ocpp_fast.blocks.security.events import _kind_of
 from ocpp_fast.clock import SystemClock
+from ocpp_fast.csms.security import CsmsSecurity
+from ocpp_fast.csms.security import KeyPair as CsmsKeyPair
 from ocpp_fast.errors import ConfigurationError, ConnectFailed, ConnectFailure
-from ocpp_fast.security.authority import CertificateAuthority
-from ocpp_fast.security.certificates import parse_chain
-from ocpp_fast.security.csr import Subject
 from ocpp_fast.security.names import common_names
-from ocpp_fast.security.ocsp import OcspClient, OcspFailed
-from ocpp_fast.security.pki import Issued, KeyKind, Pki, Recipe, issue
-from ocpp_fast.security.store import CertificateStore, LeafUse, RootUse
-from ocpp_fast.security.tls import ClientTls, TlsPolicy
+from ocpp_fast.security.pki import Issued, KeyKind, Pki
+from ocpp_fast.security.tls import TlsPolicy
 from ocpp_fast.security.tls_object import CIPHERS
 from ocpp_fast.security.tls_server import Client, KeyPair, ServerTls
 from ocpp_fast.transport.handshake import Handshake
@@ -64,40 +62,6 @@ def rsa_server() -> Issued:
     return pki().server("localhost", key=KeyKind.RSA)
 
 
-def roots() -> list[x509.Certificate]:
-    return [pki().csms_root.certificate]
-
-
-def good_pair(folder: Path) -> KeyPair:
-    return key_pair(folder, pki().server("localhost"))
-
-
-async def links(one: Station, tls: ServerTls, version: str | None = None, **options: bool) -> str:
-    """Connects, says that it did and ends the link; the name of the cipher suite."""
-    async with our_csms(tls, version) as csms:
-        link = await one.dial(csms.server.port, **options)
-        assert csms.handshakes[0].identity == "CS001"
-        credentials = csms.handshakes[0].credentials
-        assert (credentials is None) == (one.store.own is not None)
-        assert credentials is None or credentials.password == PASSWORD
-        link.transport.close(1000, "")
-        await link.end()
-    return "connected"
-
-
-async def refused(
-    one: Station, tls: ServerTls, version: str | None = None, **options: bool
-) -> ConnectFailed:
-    complaints: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
-    async with our_csms(tls, version) as csms:
-        with pytest.raises(ConnectFailed) as caught:
-            await one.dial(csms.server.port, **options)
-        assert csms.handshakes == []
-    assert complaints == []
-    return caught.value
-
-
 # --- both sides ours ------------------------------------------------------------------------------
 
 
@@ -109,7 +73,7 @@ def test_both_sides(profile: int, version: str, loop: str, tmp_path: Path) -> No
     own = leaf_chain(tmp_path, pki().station("CS001")) if profile == 3 else None
     wants = roots() if profile == 3 else None
     tls = ServerTls([good_pair(tmp_path)], CLOCK, client_roots=wants)
-    assert run(loop, links(Station(Trusted(csms=roots(), own=own)), tls, version)) == "connected"
+    run(loop, links(Station(Trusted(csms=roots(), own=own)), tls, version))
 
 
 @EveryLoop
@@ -126,7 +90,7 @@ def test_dates_are_those_of_the_stations_clock(
     pair = key_pair(tmp_path, issued.server("localhost"))
     tls = ServerTls([pair], then, client_roots=root if profile == 3 else None)
     store = Trusted(csms=root, own=own)
-    assert run(loop, links(Station(store, clock=then), tls, version)) == "connected"
+    run(loop, links(Station(store, clock=then), tls, version))
     for moment in (datetime.now(UTC), IN_2040 - 2 * DAY, IN_2040 + 366 * DAY):
         error = run(loop, refused(Station(store, clock=Then(moment)), tls, version))
         assert error.failure is ConnectFailure.CERTIFICATE
@@ -145,7 +109,7 @@ def test_the_dates_of_a_root_count(loop: str, tmp_path: Path) -> None:
     prolonged = pki().root("Root", private_key=root.key)
     both = [root.certificate, prolonged.certificate]
     for order in (both, both[::-1]):
-        assert run(loop, links(Station(Trusted(csms=order)), tls)) == "connected"
+        run(loop, links(Station(Trusted(csms=order)), tls))
 
 
 @EveryLoop
@@ -160,11 +124,11 @@ def test_cipher_suites(cipher: str, loop: str, tmp_path: Path) -> None:
     tls = ServerTls(pairs, CLOCK)
     seen: list[ssl.SSLContext] = []
     one = Station(Trusted(csms=roots()), TlsPolicy(ciphers=(cipher,)), change=seen.append)
-    assert run(loop, links(one, tls, "1.2")) == "connected"
+    run(loop, links(one, tls, "1.2"))
     offered = [each["name"] for each in seen[0].get_ciphers() if each["protocol"] != "TLSv1.3"]
     assert offered == [cipher]
     plain = Station(Trusted(csms=roots()), change=seen.append)
-    assert run(loop, links(plain, tls, "1.2")) == "connected"
+    run(loop, links(plain, tls, "1.2"))
     assert {each["name"] for each in seen[1].get_ciphers()} >= set(CIPHERS)
     assert seen[1].options & ssl.OP_NO_COMPRESSION
     assert tls.context.options & ssl.OP_NO_COMPRESSION
@@ -198,6 +162,41 @@ def test_a_client_certificate_that_our_csms_refuses(
         # Our dates, after OpenSSL was content: the station sees the end of the connection.
         assert error.failure is ConnectFailure.TLS
         assert "maybe because of our certificate" in error.detail
+
+
+def for_other_use(issued: Issued, use: x509.ObjectIdentifier) -> Issued:
+    """The same certificate, restricted to a use."""
+    old = issued.certificate
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(old.subject)
+        .issuer_name(old.issuer)
+        .public_key(issued.key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(old.not_valid_before_utc)
+        .not_valid_after(old.not_valid_after_utc)
+        .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
+    )
+    assert issued.issuer is not None
+    signed = builder.sign(issued.issuer.key, hashes.SHA256())
+    return Issued(signed, issued.key, issued.issuer)
+
+
+@EveryLoop
+@EveryVersion
+def test_certificates_for_another_use(version: str, loop: str, tmp_path: Path) -> None:
+    """A00.FR.308, A00.FR.403, A00.FR.411: the certificate of a station makes no CSMS, nor the other
+    way round."""
+    server = for_other_use(pki().server("localhost"), ExtendedKeyUsageOID.CLIENT_AUTH)
+    tls = ServerTls([key_pair(tmp_path, server)], CLOCK)
+    error = run(loop, refused(Station(Trusted(csms=roots())), tls, version))
+    assert error.failure is ConnectFailure.CERTIFICATE
+
+    client = for_other_use(pki().station("CS001"), ExtendedKeyUsageOID.SERVER_AUTH)
+    own = leaf_chain(tmp_path, client)
+    tls = ServerTls([good_pair(tmp_path)], CLOCK, client_roots=roots())
+    error = run(loop, refused(Station(Trusted(csms=roots(), own=own)), tls, version))
+    assert error.failure is ConnectFailure.CLIENT_CERTIFICATE
 
 
 @EveryLoop
@@ -268,6 +267,57 @@ def test_whose_certificate_it_is(version: str, loop: str, tmp_path: Path) -> Non
 
     run(loop, task())
     assert sorted(seen) == [(f"CS{number}", (f"CS{number}",)) for number in range(8)]
+
+
+@EveryLoop
+@EveryVersion
+@pytest.mark.parametrize(
+    ("common_name", "organization", "status"),
+    [("CS001", "CSO", 0), ("CS002", "CSO", 403), (None, "CSO", 403), ("CS001", "Another", 403)],
+)
+def test_whose_certificates_our_csms_takes(
+    common_name: str | None,
+    organization: str,
+    status: int,
+    version: str,
+    loop: str,
+    tmp_path: Path,
+) -> None:
+    """A00.FR.404, A00.FR.405, A00.FR.407: that of another station, or of another operator, is good
+    TLS and ends with an HTTP error, which the station reports as FailedToAuthenticateAtCsms."""
+    issued = pki().station("CS001", common_name=common_name, organization=organization)
+    own = leaf_chain(tmp_path, issued)
+    pair = good_pair(tmp_path)
+    roots_file = tmp_path / "roots.pem"
+    roots_file.write_text(pki().csms_root.pem, encoding="ascii")
+    policy = CsmsSecurity(
+        key_pairs=(CsmsKeyPair(str(pair.chain_file), str(pair.key_file)),),
+        client_roots=str(roots_file),
+        organization="CSO",
+    )
+    tls = policy.tls(CLOCK, lambda _: None)
+    assert tls is not None
+
+    def verdict(handshake: Handshake) -> Refused | None:
+        client = tls.client()
+        assert client is not None
+        admission = policy.admit(handshake, CLOCK.now(), client.objection)
+        return Refused(admission.status) if admission.status else None
+
+    async def task() -> int:
+        async with our_csms(tls, version) as csms:
+            csms.verdict = verdict
+            try:
+                link = await Station(Trusted(csms=roots(), own=own)).dial(csms.server.port)
+            except ConnectFailed as error:
+                assert error.failure is ConnectFailure.HTTP
+                assert _kind_of(error) == "FailedToAuthenticateAtCsms"
+                return error.http_status or -1
+            link.transport.close(1000, "")
+            await link.end()
+            return 0
+
+    assert run(loop, task()) == status
 
 
 @EveryLoop
@@ -345,6 +395,8 @@ def test_a_station_that_resumes_its_session(version: str, loop: str, tmp_path: P
         async with our_csms(tls, version) as csms:
             port = csms.server.port
             answer, session = await asyncio.to_thread(ask, port, None)
+            assert session is not None
+            assert not session.has_ticket
             assert answer.startswith(b"HTTP/1.1 4")
             again, _ = await asyncio.to_thread(ask, port, session)
             assert again == answer
@@ -362,267 +414,3 @@ def test_files_that_a_server_cannot_use(tmp_path: Path) -> None:
     for pairs in ([], [KeyPair(good.chain_file, other.key_file)], [KeyPair("none", "none")]):
         with pytest.raises(ConfigurationError):
             ServerTls(pairs, CLOCK)
-
-
-# --- an old root and its successor ----------------------------------------------------------------
-
-
-def successor(old: Issued, name: str, **changes: object) -> Issued:
-    """A root that is signed by the one that it replaces (M05.FR.10)."""
-    recipe = Recipe(
-        common_name=name,
-        not_before=pki().now - DAY,
-        not_after=pki().now + 365 * DAY,
-        organization="CSO",
-        authority=True,
-    )
-    return issue(replace(recipe, **changes), old)
-
-
-@EveryLoop
-@EveryVersion
-@pytest.mark.parametrize("name", ["The next root", "CSMS Root CA"])
-def test_an_old_root_and_its_successor(name: str, version: str, loop: str, tmp_path: Path) -> None:
-    """M05.FR.10, M05.FR.13, M05.FR.14, M05.FR.15, M05.FR.16: the successor is trusted by itself,
-    though it is signed by another; the old one counts only where it may, and that it was needed is
-    known. The two may even have the same name."""
-    old = pki().csms_root
-    new = successor(old, name)
-    of_new = key_pair(tmp_path, pki().server("localhost", issuer=pki().sub_ca("Sub", new)), "new")
-    of_old = key_pair(tmp_path, pki().server("localhost"), "old")
-    store = Trusted(csms=[new.certificate], fallback=[old.certificate])
-
-    async def task() -> None:
-        one = Station(store)
-        await links(one, ServerTls([of_new], CLOCK), version, allow_old_root=True)
-        assert not one.tls.old_root_used
-        assert one.dials == 1
-
-        error = await refused(one, ServerTls([of_old], CLOCK), version, allow_old_root=False)
-        assert error.failure is ConnectFailure.CERTIFICATE
-        assert one.dials == 2
-
-        one = Station(store)
-        await links(one, ServerTls([of_old], CLOCK), version, allow_old_root=True)
-        assert one.tls.old_root_used
-        assert one.dials == 2
-
-        await links(one, ServerTls([of_new], CLOCK), version, allow_old_root=True)
-        assert not one.tls.old_root_used
-
-    run(loop, task())
-
-
-@EveryLoop
-def test_the_old_root_is_no_way_around_other_checks(loop: str, tmp_path: Path) -> None:
-    """M05.FR.14: it is asked when the path is at fault, once, and what it finds is not reported in
-    place of the first reason."""
-    old = pki().csms_root
-    new = successor(old, "The next root")
-    store = Trusted(csms=[new.certificate], fallback=[old.certificate])
-    stranger_pair = key_pair(tmp_path, other_pki().server("localhost"), "foreign")
-    issuer = pki().sub_ca("Sub", new)
-    wrong_host = pki().server("csms.example", issuer=issuer)
-    expired = pki().server("localhost", issuer=issuer, **pki().expired())
-
-    async def task() -> None:
-        one = Station(store)
-        error = await refused(one, ServerTls([stranger_pair], CLOCK), allow_old_root=True)
-        assert "does not lead to an installed root" in error.detail
-        assert one.dials == 2
-
-        one = Station(store)
-        tls = ServerTls([key_pair(tmp_path, expired, "expired")], CLOCK)
-        error = await refused(one, tls, allow_old_root=True)
-        assert "expired on" in error.detail
-        assert one.dials == 2
-
-        one = Station(store)
-        tls = ServerTls([key_pair(tmp_path, wrong_host, "host")], CLOCK)
-        error = await refused(one, tls, allow_old_root=True)
-        assert "not for localhost" in error.detail
-        assert one.dials == 1
-
-    run(loop, task())
-
-
-# --- authorities that are held to certain names -----------------------------------------------
-
-
-def constrained_authority() -> Issued:
-    """May vouch for names below vpn.example."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    root = pki().csms_root
-    names = x509.NameConstraints([x509.DNSName("vpn.example")], None)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "VPN CA")]))
-        .issuer_name(root.certificate.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(pki().now - DAY)
-        .not_valid_after(pki().now + 30 * DAY)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(names, critical=True)
-        .sign(root.key, hashes.SHA256())
-    )
-    return Issued(certificate, key, root)
-
-
-@EveryLoop
-@pytest.mark.parametrize("beside", [(), ("csms.vpn.example",)])
-def test_names_that_an_authority_may_not_vouch_for(
-    beside: tuple[str, ...], loop: str, tmp_path: Path
-) -> None:
-    """A00.FR.308, A00.FR.411: nor is a common name beside an allowed one a way around."""
-    issuer = constrained_authority()
-    other = pki().server("localhost", issuer=issuer, names=beside)
-    good = pki().server("csms.vpn.example", issuer=issuer)
-
-    async def task() -> None:
-        store = Trusted(csms=roots())
-        tls = ServerTls([key_pair(tmp_path, other)], CLOCK)
-        error = await refused(Station(store), tls)
-        assert error.failure is ConnectFailure.CERTIFICATE
-        tls = ServerTls([key_pair(tmp_path, good)], CLOCK)
-        await links(Station(store, host="csms.vpn.example"), tls)
-
-    run(loop, task())
-
-
-# --- revocation -----------------------------------------------------------------------------------
-
-
-class Responder:
-    """An OCSP responder without HTTP."""
-
-    def __init__(self) -> None:
-        self.authority = CertificateAuthority(pki().csms_ca, CLOCK)
-        self.asked = 0
-        self.silent = False
-
-    async def fetch(self, _url: str, request: bytes) -> bytes:
-        self.asked += 1
-        if self.silent:
-            raise OcspFailed("nobody there")
-        return self.authority.answer(request)
-
-
-@EveryLoop
-@EveryVersion
-def test_revocation(version: str, loop: str, tmp_path: Path) -> None:
-    """A00.FR.308, A00.FR.411: where it is wished, the responder is asked before the station says a
-    word; the answer is kept."""
-    issued = pki().server("localhost", ocsp_url="http://ocsp.example")
-    pair = key_pair(tmp_path, issued)
-    policy = TlsPolicy(check_ocsp=True)
-
-    async def task() -> None:
-        responder = Responder()
-        ocsp = OcspClient(CLOCK, responder.fetch)
-        one = Station(Trusted(csms=roots()), policy, ocsp=ocsp)
-        await links(one, ServerTls([pair], CLOCK), version)
-        await links(one, ServerTls([pair], CLOCK), version)
-        assert (one.dials, responder.asked) == (3, 1)
-
-        responder = Responder()
-        responder.authority.revoked.add(issued.certificate.serial_number)
-        one = Station(Trusted(csms=roots()), policy, ocsp=OcspClient(CLOCK, responder.fetch))
-        for _ in range(2):
-            server = stranger(pair, version)
-            async with server:
-                with pytest.raises(ConnectFailed) as caught:
-                    await one.dial(server.port)
-            assert caught.value.failure is ConnectFailure.CERTIFICATE
-            assert caught.value.detail == "the certificate of the CSMS is revoked"
-            assert server.heard == b""
-        assert responder.asked == 1
-
-        # Not asked: a revoked certificate is not known to be.
-        await links(Station(Trusted(csms=roots())), ServerTls([pair], CLOCK), version)
-
-    run(loop, task())
-
-
-@EveryLoop
-def test_a_responder_that_is_down(loop: str, tmp_path: Path) -> None:
-    """A station must not be lost to it: it connects, and does not ask again at every dial."""
-    issued = pki().server("localhost", ocsp_url="http://ocsp.example")
-    pair = key_pair(tmp_path, issued)
-    none_named = key_pair(tmp_path, pki().server("localhost"), "none")
-
-    async def task() -> None:
-        responder = Responder()
-        responder.silent = True
-        ocsp = OcspClient(CLOCK, responder.fetch)
-        one = Station(Trusted(csms=roots()), TlsPolicy(check_ocsp=True), ocsp=ocsp)
-        await links(one, ServerTls([pair], CLOCK))
-        await links(one, ServerTls([pair], CLOCK))
-        assert (one.dials, responder.asked) == (3, 1)
-        await links(one, ServerTls([none_named], CLOCK))
-        assert responder.asked == 1
-
-    run(loop, task())
-
-
-# --- contexts -------------------------------------------------------------------------------------
-
-
-@EveryLoop
-def test_contexts_are_kept_until_files_change(loop: str, tmp_path: Path) -> None:
-    store = Trusted(csms=roots())
-    seen: list[ssl.SSLContext] = []
-    one = Station(store, change=seen.append)
-    tls = ServerTls([good_pair(tmp_path)], CLOCK)
-
-    async def task() -> None:
-        await links(one, tls)
-        await links(one, tls)
-        store.csms, store.revision = [other_pki().csms_root.certificate], 1
-        error = await refused(one, tls)
-        assert error.failure is ConnectFailure.CERTIFICATE
-        one.policy = TlsPolicy(ciphers=CIPHERS[:1])
-        await refused(one, tls)
-
-        # Two certificates of the same store, as while a new one is tried.
-        store.csms, store.revision = roots(), 2
-        own = leaf_chain(tmp_path, pki().station("CS001"))
-        for one.store.own in (own, replace(own, id="the one before"), own):
-            await links(one, tls)
-
-    run(loop, task())
-    assert seen[0] is seen[1]
-    assert seen[4] is seen[6]
-    assert len({id(each) for each in seen}) == 5
-
-
-@EveryLoop
-def test_with_the_store_on_disk(loop: str, tmp_path: Path) -> None:
-    """A00.FR.401, M05.FR.13: what the certificate store holds is what is used; it may change
-    between two dials."""
-    folder = tmp_path / "store"
-    store = CertificateStore(folder, CLOCK)
-    pair = good_pair(tmp_path)
-
-    async def task() -> None:
-        tls = ServerTls([pair], CLOCK, client_roots=roots())
-        one = Station(Trusted())
-        one.tls = ClientTls(store, CLOCK, TlsPolicy)
-        with pytest.raises(ConnectFailed) as caught:
-            one.tls.client_chain()
-        assert caught.value.failure is ConnectFailure.SLOT
-        assert (await refused(one, tls)).failure is ConnectFailure.CERTIFICATE
-
-        store.install_root(RootUse.CSMS, pki().csms_root.pem)
-        assert (await refused(one, tls)).failure is ConnectFailure.CLIENT_CERTIFICATE
-
-        subject = Subject(common_name="CS001", organization="CSO")
-        asked = store.begin_key(LeafUse.CHARGING_STATION, subject)
-        signed = CertificateAuthority(pki().csms_ca, CLOCK).sign(asked.csr)
-        store.accept_signed(LeafUse.CHARGING_STATION, parse_chain(signed))
-        one.store.own = one.tls.client_chain()
-        assert one.store.own == one.tls.client_chain(old=True)
-        assert await links(one, tls) == "connected"
-
-    run(loop, task())
-    store.close()

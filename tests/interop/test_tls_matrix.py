@@ -7,14 +7,13 @@ The servers are plain OpenSSL in a thread, so that alerts come as they do from s
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
 
 from interop.tls_kit import (
     LIMIT_S,
@@ -27,6 +26,7 @@ from interop.tls_kit import (
     leaf_chain,
     other_pki,
     pki,
+    roots,
     run,
     stranger,
 )
@@ -51,10 +51,6 @@ EVENTS = {
 
 CERTIFICATE = ConnectFailure.CERTIFICATE
 CLIENT_CERTIFICATE = ConnectFailure.CLIENT_CERTIFICATE
-
-
-def roots() -> Sequence[x509.Certificate]:
-    return [pki().csms_root.certificate]
 
 
 def station(profile: int, folder: Path, **changes: Any) -> Station:

@@ -14,12 +14,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import pytest
 import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from interop.websocket_kit import Csms, Listener
 from ocpp_fast.clock import SystemClock
+from ocpp_fast.errors import ConnectFailed
 from ocpp_fast.security.certificates import Chain
 from ocpp_fast.security.ocsp import OcspClient
 from ocpp_fast.security.pki import Issued, Pki
@@ -273,3 +275,37 @@ async def our_csms(tls: ServerTls, version: str | None = None) -> AsyncGenerator
         yield one
     finally:
         await one.server.close()
+
+
+def roots() -> list[x509.Certificate]:
+    return [pki().csms_root.certificate]
+
+
+def good_pair(folder: Path) -> KeyPair:
+    return key_pair(folder, pki().server("localhost"))
+
+
+async def links(one: Station, tls: ServerTls, version: str | None = None, **options: bool) -> None:
+    """Connects, with the password that belongs to profile 2 and none in profile 3."""
+    async with our_csms(tls, version) as csms:
+        link = await one.dial(csms.server.port, **options)
+        assert csms.handshakes[0].identity == one.identity
+        credentials = csms.handshakes[0].credentials
+        assert (credentials is None) == (one.store.own is not None)
+        assert credentials is None or credentials.password == PASSWORD
+        link.transport.close(1000, "")
+        await link.end()
+
+
+async def refused(
+    one: Station, tls: ServerTls, version: str | None = None, **options: bool
+) -> ConnectFailed:
+    """Why it does not connect; no request is made, and the event loop does not complain."""
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+    async with our_csms(tls, version) as csms:
+        with pytest.raises(ConnectFailed) as caught:
+            await one.dial(csms.server.port, **options)
+        assert csms.handshakes == []
+    assert complaints == []
+    return caught.value

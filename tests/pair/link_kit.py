@@ -14,6 +14,7 @@ from ocpp_fast.config import EvseConfig, SlotConfig, StationConfig, Variables
 from ocpp_fast.connection import Connection
 from ocpp_fast.connectivity.link import Link, Target
 from ocpp_fast.csms import Csms, CsmsObserver, StationRecord
+from ocpp_fast.device_model.component_files import ComponentFiles
 from ocpp_fast.errors import ConnectFailed, ConnectFailure
 from ocpp_fast.ids import Ids
 from ocpp_fast.messages import OcppVersion
@@ -25,6 +26,7 @@ from ocpp_fast.transport.memory import MemoryLink
 from pair.station_kit import QUIET, Site
 
 IDENTITY = "CS001"
+FILES = ComponentFiles()
 
 
 class DrawnIds(Ids):
@@ -165,6 +167,7 @@ class LinkSite(Site):
             ids=self.ids,
             opener=self._open,
             frame_log=self._log,
+            component_files=FILES,
             **(options or {}),
         )
 

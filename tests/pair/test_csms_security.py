@@ -236,7 +236,7 @@ def test_a_handler_of_ones_own_goes_first() -> None:
 @versions
 @pytest.mark.parametrize("revoked", [False, True])
 def test_the_status_of_a_certificate(version: OcppVersion, revoked: bool) -> None:
-    """M06.FR.03, M06.FR.04."""
+    """M06.FR.01, M06.FR.02, M06.FR.03, M06.FR.04, M06.FR.08, M06.FR.09."""
 
     async def scenario(peer: Peer) -> None:
         secc = peer.pki.secc("CS001")
@@ -248,7 +248,7 @@ def test_the_status_of_a_certificate(version: OcppVersion, revoked: bool) -> Non
         expected = ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD
         assert answer.certificate_status is expected
         assert answer.serial_number == secc.certificate.serial_number
-        # What the authority cannot know (M06.FR.05).
+        # What the authority cannot know.
         foreign = Pki(peer.clock.now())
         response = await ask(peer, foreign.oem_root.certificate, foreign.oem_root.certificate)
         assert response.status == "Failed"

@@ -18,7 +18,7 @@ from ocpp_fast.security.pki import Pki
 from ocpp_fast.security.store import CertificateStore, RootUse
 from ocpp_fast.storage import MemoryStorage
 from ocpp_fast.testing import VirtualClock, run_virtual
-from pair.link_kit import IDENTITY, LinkSite, new_csms
+from pair.link_kit import IDENTITY, LinkSite, new_csms, refused
 from pair.station_kit import VERSIONS
 from unit.connectivity.network_kit import CutStorage, profile
 
@@ -134,7 +134,6 @@ def test_b09_fr_02_03_05_what_is_answered_otherwise(version: OcppVersion) -> Non
     async def scenario(site: NetworkSite) -> None:
         assert await site.send(999) == "Rejected InvalidConfSlot"
         assert await site.send(2, ocpp_csms_url="gopher://x") == "Rejected InvalidNetworkConf"
-        assert await site.send(1) == "Rejected ActiveNetworkConf"
         storage.broken = {"values_store"}
         assert await site.send(2) == "Failed InternalError"
         storage.broken = set()
@@ -244,6 +243,39 @@ def test_b10_fr_01_04_06_the_move_to_another_csms(version: OcppVersion) -> None:
                 assert model.variable("SecurityCtrlr", "Identity").get() == "CS002"
             else:
                 assert (slot.identity, dial.target.password) == (IDENTITY, PASSWORD)
+
+    run_virtual(run)
+
+
+@versions
+def test_b10_fr_07_the_slot_in_use_was_overwritten_with_a_dead_csms(version: OcppVersion) -> None:
+    """B10.FR.07, B09.FR.01: the profile of the last successful connection is still there to fall
+    back to, over a restart and a power cut too, and the new one stays in turn."""
+
+    async def run(clock: VirtualClock) -> None:
+        async with NetworkSite(clock, version) as site:
+            await site.accepted(1)
+            assert await site.send(1, ocpp_csms_url="ws://dead.test") == "Accepted"
+            await clock.sleep(600)
+            assert len(site.log) == 1  # It is used with the next connection.
+        for _ in range(2):
+            site = NetworkSite(clock, version, storage=site.storage)
+            site.fail = lambda dial: refused(dial) if "dead" in dial.url else None
+            async with site:
+                await site.point.wait_accepted()
+                await clock.sleep(30)
+                urls = [dial.url for dial in site.log]
+                assert urls == ["ws://dead.test"] * 3 + ["ws://one.test/ocpp"]
+                assert await site.get(slot_component(1), "OcppCsmsUrl") == "ws://dead.test"
+        async with NetworkSite(clock, version, storage=site.storage) as site:
+            await site.accepted(1)
+            await clock.sleep(30)
+            site.fail = refused
+            assert site.link is not None
+            site.link.cut()
+            await clock.sleep(600)
+            assert len(site.log) > 4
+            assert {dial.url for dial in site.log} == {"ws://dead.test"}  # It has proved good.
 
     run_virtual(run)
 

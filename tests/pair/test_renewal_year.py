@@ -143,7 +143,12 @@ def test_thirteen_months(tmp_path: Path, version: OcppVersion) -> None:
         tmp_path,
         version,
         lifetime=LIFETIME,
-        variables={"retry_back_off_wait_minimum_s": 60, "retry_back_off_repeat_times": 5},
+        sample_interval_s=DAY,
+        variables={
+            "retry_back_off_wait_minimum_s": 60,
+            "retry_back_off_repeat_times": 5,
+            "aligned_interval_s": 0,
+        },
     )
     # A renewal every three to five weeks.
     assert len(used) >= 11

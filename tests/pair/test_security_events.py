@@ -75,6 +75,7 @@ def test_a_thousand_bad_links_are_one_event(
         version,
         profile=2,
         before=refuse,
+        sample_interval_s=60,
         variables={"retry_back_off_wait_minimum_s": 1, "retry_back_off_repeat_times": 5},
     )
 
@@ -124,8 +125,8 @@ def test_an_event_survives_days_offline_and_a_restart(version: OcppVersion) -> N
             "InvalidMessages",
         ]
 
-    seldom = {"retry_back_off_wait_minimum_s": 600}
-    at_site(offline, version, storage=storage, variables=seldom)
+    seldom = {"retry_back_off_wait_minimum_s": 600, "aligned_interval_s": 0}
+    at_site(offline, version, storage=storage, variables=seldom, sample_interval_s=60)
     at_site(again, version, storage=storage)
 
 

@@ -146,7 +146,7 @@ def test_a01_a_csms_that_refuses_the_new_password_gets_the_old_one(version: Ocpp
 
 @versions
 def test_a01_while_the_csms_is_away_both_passwords_are_tried(version: OcppVersion) -> None:
-    """The new password was answered Accepted, then the CSMS is gone for a day and comes back from a
+    """The new password was answered Accepted, then the CSMS is gone for hours and comes back from a
     backup that knows the old one, or as it was meant to."""
     for known in (OLD, NEW):
 
@@ -155,13 +155,36 @@ def test_a01_while_the_csms_is_away_both_passwords_are_tried(version: OcppVersio
             away = True
             site.fail = lambda dial: refused(dial) if away else gate(dial)
             await change(site)
-            await site.clock.sleep(86_400)
+            await site.clock.sleep(7_200)
             gate.known = {known}
             away = False
             await site.accepted(1, limit_s=300)
             assert site.log[-1].target.password == known
 
         at_gate(scenario, version)
+
+
+def test_a01_nobody_goes_back_from_a_password_that_nobody_has_refused() -> None:
+    """A01.FR.03: a CSMS that takes both for a while, and is away meanwhile, will soon take the new
+    one only; a station that had gone back on its own would be locked out for good."""
+    for away_s in range(5, 200, 6):
+
+        async def scenario(site: SlotSite, gate: Gate, away_s: int = away_s) -> None:
+            await site.accepted(1)
+            gate.known = {OLD, NEW}
+            away = True
+            site.fail = lambda dial: refused(dial) if away else gate(dial)
+            await change(site)
+            await site.clock.sleep(away_s)
+            away = False
+            await site.accepted(1, limit_s=300)
+            gate.known = {NEW}
+            assert site.link is not None
+            site.link.cut()
+            await site.accepted(1, limit_s=300)
+            assert site.log[-1].target.password == NEW
+
+        at_gate(scenario)
 
 
 @versions

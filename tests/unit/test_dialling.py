@@ -42,7 +42,7 @@ class FakeSlots:
         self.common = self
         self.password = password
 
-    def read(self, slot: int) -> NetworkSlot:
+    def read(self, slot: int, *, former: bool = False) -> NetworkSlot:
         if slot != self.slot.slot:
             raise ConnectFailed(ConnectFailure.SLOT, f"slot {slot}: empty")
         return self.slot
@@ -146,13 +146,16 @@ def test_a01_a_refused_password_gives_the_turn_to_the_other() -> None:
     run_virtual(scenario)
 
 
-def test_a01_other_failures_leave_the_turn_to_the_laps() -> None:
+def test_a01_no_other_failure_gives_the_turn_away() -> None:
+    """A01.FR.03: the CSMS is to take the new password and no other; as long as it has not refused
+    that, going back would lock the station out."""
+
     async def scenario(clock: VirtualClock) -> None:
         scene = Scene(clock)
         scene.passwords.previous = "old password 123"
         scene.error = ConnectFailed(ConnectFailure.NETWORK, "nobody there")
         tried = await scene.passwords_of(NEW, NEW, OLD)
-        assert tried == [SLOT.password, SLOT.password, "old password 123"]
+        assert tried == [SLOT.password] * 3
 
     run_virtual(scenario)
 
@@ -185,8 +188,9 @@ def test_which_password_it_was_is_known() -> None:
     async def scenario(clock: VirtualClock) -> None:
         scene = Scene(clock)
         scene.passwords.previous = "old password 123"
+        scene.error = REFUSED
         await scene.dial(NEW)
-        await scene.dial(OLD)
+        await scene.dial(NEW)
         assert [target.password_generation for target in scene.targets] == [NEW, OLD]
 
     run_virtual(scenario)

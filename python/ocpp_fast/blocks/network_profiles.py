@@ -44,9 +44,10 @@ class NetworkProfiles:
     """Keeps the way back open, whatever the CSMS does.
 
     - A slot that NetworkConfigurationPriority names can be dialled at any moment, so it is never
-      changed piece by piece (B09.FR.22), and a whole new profile has to be one that could be
-      listed. The slot of the link itself, and of the last good one, is not changed at all: it is
-      the one to come back to.
+      changed piece by piece (B09.FR.22), nor can the one of the last good link; and a whole new
+      profile has to be one that could be listed.
+    - When the slot to come back to is overwritten as a whole (B09, remark), what was in it is kept
+      and tried in turns with the new content until that has proved good.
     - What is listed anew must be complete, must not be weaker than the link, and the certificates
       that it needs must be there (A05, B09.FR.33, B09.FR.34, B10).
 
@@ -91,11 +92,9 @@ class NetworkProfiles:
         slots = self._slots
         if slot not in slots.known or self._access.number(slot, "OcppCsmsUrl") < 0:
             return Objection(UNKNOWN_SLOT, f"there is no slot {slot}")
-        if slot in (slots.active, slots.last_good):
-            return Objection(ACTIVE, "it is the slot to come back to")
         if (text := self._content_objection(slot, texts)) is not None:
             return Objection(INVALID, text)
-        if slot in slots.priority:  # It may be dialled at once.
+        if slot in (slots.active, slots.last_good, *slots.priority):  # It may be dialled at once.
             return slots.listing_objection(slot, self._writes(slot, texts))
         return slots.profile_objection(int(texts["SecurityProfile"]))
 
@@ -120,6 +119,7 @@ class NetworkProfiles:
     async def _store(self, slot: int, texts: Mapping[str, str]) -> Message:
         """B09.FR.01, B09.FR.03, B09.FR.09: all variables of the slot in one transaction."""
         try:
+            await self._slots.overwriting(slot)
             await self._model.write_all(self._writes(slot, texts), CSMS)
         except ConfigurationError as error:
             return self._answer("Rejected", Objection(INVALID, str(error)))

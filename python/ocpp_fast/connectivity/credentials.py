@@ -47,12 +47,12 @@ class CommonCredentials:
             return self._config.password or text or None
         return text or self._config.password
 
-    def show(self, slot: int) -> None:
-        """This slot is in use now (B09.FR.28)."""
+    def show(self, slot: int | None) -> None:
+        """This slot is in use now (B09.FR.28); None is for what is in no slot any more."""
         for variable in CREDENTIALS:
-            own = self._access.value(slot, variable)
+            own = None if slot is None else self._access.value(slot, variable)
             common, source = self._common(variable)
-            if own:
+            if own and slot is not None:
                 self._access.write(_SECURITY, variable, own, lasting=False)
                 self._shown[variable] = slot, own, common, source
             elif variable in self._shown and common is not None:

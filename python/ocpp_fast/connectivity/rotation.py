@@ -13,8 +13,8 @@ __all__ = ["Attempt", "Generation", "Rotation"]
 
 
 class Generation(Enum):
-    """Which of two credentials are used where an old and a new one exist at once: the client
-    certificate and its predecessor (A02.FR.28, A03.FR.24), the password and its predecessor."""
+    """Which of two is used where an old and a new one exist at once: the client certificate or the
+    content of a slot and its predecessor (A02.FR.28, A03.FR.24, B10.FR.07)."""
 
     NEW = "new"
     OLD = "old"
@@ -37,7 +37,7 @@ class Rotation:
     slot of the list after a start (B10.FR.04), and with the slot that was in use after the loss
     of a link. The laps after it begin with the slot of the last good connection, even if that is
     no longer listed (B10.FR.07), go on with the whole list (B10.FR.08), and never end (B10.FR.09).
-    Every other lap uses the old credentials where there are two (A02.FR.28).
+    Every other lap uses the old certificate and slots where there are two (A02.FR.28).
     """
 
     def __init__(self) -> None:

@@ -103,6 +103,8 @@ class NetworkSlot:
     apn: Apn | None = None
     """None: nothing has to be done about a mobile network."""
     vpn: Vpn | None = None
+    is_former: bool = False
+    """Whether this is what was in the slot before the CSMS has overwritten it, the way back."""
 
 
 class Objection(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocpp_fast.config import TLS_PROFILE
-from ocpp_fast.connectivity.access import Access, number_of
+from ocpp_fast.connectivity.access import VARIABLES, Access, number_of
 from ocpp_fast.connectivity.credentials import CommonCredentials
 from ocpp_fast.connectivity.migration import migrate
 from ocpp_fast.connectivity.rules import (
@@ -108,11 +108,20 @@ class Slots:
 
     # --- what is in one -----------------------------------------------------------------------
 
-    def read(self, slot: int) -> NetworkSlot:
-        """How a slot is to be dialled now. Raises `ConnectFailed`, with the reason, for one that
-        cannot be."""
-        texts = self._texts(slot)
-        if (objection := self._objection(slot, texts)) is not None:
+    def read(self, slot: int, *, former: bool = False) -> NetworkSlot:
+        """How a slot is to be dialled now; with `former`, and if there is such, as it was when it
+        was good and before the CSMS has overwritten it. Raises `ConnectFailed`, with the reason,
+        for one that cannot be dialled."""
+        kept = self._standing.former
+        is_former = former and kept is not None and kept[0] == slot
+        if is_former and kept is not None:
+            texts = {**dict.fromkeys(VARIABLES), **kept[1]}
+            profile = number_of(texts["SecurityProfile"]) or 0
+            objection = content_objection(texts, self.common.identity) or self._missing(profile)
+        else:
+            texts = self._texts(slot)
+            objection = self._objection(slot, texts)
+        if objection is not None:
             raise ConnectFailed(ConnectFailure.SLOT, objection)
         profile = number_of(texts["SecurityProfile"]) or 0
         identity = texts["Identity"] or self.common.identity
@@ -128,6 +137,7 @@ class Slots:
             password=texts["BasicAuthPassword"] or self.common.password,
             apn=apn_of(texts),
             vpn=vpn_of(texts),
+            is_former=is_former,
         )
 
     def objection(self, slot: int) -> str | None:
@@ -238,11 +248,20 @@ class Slots:
         self.access.write("SecurityCtrlr", "SecurityProfile", str(slot.security_profile))
         if slot.message_timeout_s != self._model.variables.message_timeout_s:
             self._model.write(message_timeout_s=slot.message_timeout_s)
-        self.common.show(slot.slot)
+        self.common.show(None if slot.is_former else slot.slot)
+
+    async def overwriting(self, slot: int) -> None:
+        """The CSMS is about to give this slot other content. If it is the one to come back to, what
+        it has is kept until something else has proved good. Raises `StorageError`."""
+        good = self._active if self.last_good is None else self.last_good
+        if slot == good:
+            await self._standing.keep(slot, self._texts(slot))
 
     async def confirmed(self, slot: NetworkSlot) -> None:
         """The CSMS has accepted the station over this slot: it is the one to come back to, its
         security profile is the least that will do from now on, and slots with a weaker one are
         emptied and no longer listed (A05.FR.06). Durable when this returns, or when the storage
         works again at the next such moment; see `Standing` for what a power cut leaves."""
-        await self._standing.confirm(slot.slot, slot.security_profile, self.known)
+        await self._standing.confirm(
+            slot.slot, slot.security_profile, self.known, former=slot.is_former
+        )

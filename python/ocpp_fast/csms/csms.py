@@ -41,7 +41,7 @@ CsmsHandler: TypeAlias = "Callable[[StationRecord, Any], Handling | Awaitable[Ha
 
 _REPLACED: Final = 1008
 _FULL: Final = 503
-_RENEWAL_S: Final = 5
+_RENEWAL_S: Final = 2
 _SETTLE_S: Final = 0.1
 # Requests that let a Pending station send what they ask for (B02.FR.02).
 _ASKING: Final = frozenset({"GetBaseReport", "GetReport", "TriggerMessage"})

@@ -213,7 +213,10 @@ class CsmsSecurity:
             parse_der,
         )
 
-        client = parse_der(certificate)
+        try:
+            client = parse_der(certificate)
+        except CertificateInvalid as error:  # OpenSSL is more lenient
+            return Admission(FORBIDDEN, f"the client certificate is refused: {error}")
         owner, owned_by = common_name(client), organizations(client.subject)
         revoked = () if self.signer is None else self.signer.authority.revoked
         expired = client.not_valid_after_utc < now

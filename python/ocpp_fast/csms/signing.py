@@ -120,6 +120,7 @@ class Signing:
     # --- M06 ------------------------------------------------------------------------------
 
     def _status(self, station: StationRecord, request: v21.GetCertificateStatusRequest) -> Message:
+        """M06.FR.01-04, M06.FR.08, M06.FR.09."""
         m = _messages(station)
         try:
             status = self._ocsp(request.ocsp_request_data)

@@ -19,7 +19,7 @@ from cryptography.x509 import ocsp
 from ocpp_fast.errors import CertificateInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "parse_chain",
     "parse_der",
     "parse_pem",
+    "pem_blocks",
     "public_key_id",
     "read_file",
     "spki",
@@ -65,11 +66,8 @@ _MAX_CHAIN: Final = 10
 PEM_MARK: Final = b"-----BEGIN "
 _MAX_NAME: Final = 120
 
-_BLOCK: Final = re.compile(
-    rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----\s.*?"
-    rb"-----END (?:X509 |TRUSTED )?CERTIFICATE-----",
-    re.DOTALL,
-)
+_BEGIN: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s")
+_LABELS: Final = {"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"}
 # What `cryptography` raises for bytes that are no certificate, or one that it refuses to read.
 _UNREADABLE = (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.InvalidVersion)
 
@@ -85,6 +83,23 @@ def parse_der(der: bytes) -> x509.Certificate:
         raise CertificateInvalid(f"no readable certificate: {_one_line(error)}") from None
 
 
+def pem_blocks(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """The complete blocks of a PEM text, each with what it says to be. Takes a time that grows with
+    the length of the text and no faster, whatever is in it."""
+    begin = _BEGIN.search(data)
+    while begin is not None:
+        following = _BEGIN.search(data, begin.end())
+        end = b"-----END " + begin[1] + b"-----"
+        stop = data.find(end, begin.end(), following.start() if following else len(data))
+        if stop >= 0:
+            yield begin[1].decode("ascii"), data[begin.start() : stop + len(end)]
+        begin = following
+
+
+def _certificate_blocks(data: bytes) -> Iterator[bytes]:
+    return (block for kind, block in pem_blocks(data) if kind in _LABELS)
+
+
 def parse_pem(text: str | bytes) -> list[x509.Certificate]:
     """The certificates of a PEM text, one or more, in the order of the text (A00.FR.507).
 
@@ -94,11 +109,11 @@ def parse_pem(text: str | bytes) -> list[x509.Certificate]:
     """
     data = text.encode(errors="replace") if isinstance(text, str) else text
     certificates: list[x509.Certificate] = []
-    for found in _BLOCK.finditer(data):
+    for block in _certificate_blocks(data):
         if len(certificates) == MAX_CERTIFICATES:
             raise CertificateInvalid(f"more than {MAX_CERTIFICATES} certificates in one text")
         try:
-            certificates.append(_whole(x509.load_pem_x509_certificate(found[0])))
+            certificates.append(_whole(x509.load_pem_x509_certificate(block)))
         except _UNREADABLE as error:
             number = len(certificates) + 1
             reason = f"certificate {number} of the text cannot be read: {_one_line(error)}"
@@ -120,12 +135,12 @@ def read_file(data: bytes) -> tuple[list[x509.Certificate], list[str]]:
             return [], [str(error)]
     certificates: list[x509.Certificate] = []
     problems: list[str] = []
-    for number, found in enumerate(_BLOCK.finditer(data), 1):
+    for number, block in enumerate(_certificate_blocks(data), 1):
         if number > MAX_CERTIFICATES:
             problems.append(f"more than {MAX_CERTIFICATES} certificates in one file")
             break
         try:
-            certificates.append(_whole(x509.load_pem_x509_certificate(found[0])))
+            certificates.append(_whole(x509.load_pem_x509_certificate(block)))
         except _UNREADABLE as error:
             problems.append(f"certificate {number} cannot be read: {_one_line(error)}")
     return certificates, problems

@@ -7,6 +7,7 @@ the new one, whenever the power is cut or whatever step fails, and raises `OSErr
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,7 @@ __all__ = ["disk_errors", "is_temporary", "make_folder", "move", "remove", "swee
 PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
 _SUFFIX: Final = ".tmp"
+_NOT_KNOWN: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
 @contextmanager
@@ -101,5 +103,9 @@ def _sync(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # Some network file systems have no such thing; there is nothing more that could be done.
+        if error.errno not in _NOT_KNOWN:
+            raise
     finally:
         os.close(handle)

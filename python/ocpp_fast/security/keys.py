@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
@@ -19,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ocpp_fast.errors import StorageError
 from ocpp_fast.security import csr, files
-from ocpp_fast.security.certificates import public_key_id
+from ocpp_fast.security.certificates import pem_blocks, public_key_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +30,6 @@ _PrivateKey: TypeAlias = "ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey"
 
 _RSA_EXPONENT: Final = 65_537
 _SUFFIX: Final = ".key"
-_BLOCK: Final = re.compile(
-    rb"-----BEGIN ((?:[A-Z0-9]+ )*)PRIVATE KEY-----\s.*?-----END \1PRIVATE KEY-----\r?\n?",
-    re.DOTALL,
-)
 
 
 class KeyKind(StrEnum):
@@ -181,11 +176,11 @@ def read_key(pem: bytes) -> tuple[str, bytes] | None:
 
 def _parse(pem: bytes) -> _PrivateKey | None:
     """What went wrong is not told: the text of such an error might quote the key."""
-    found = _BLOCK.search(pem)
-    if found is None:
+    block = next((each for kind, each in pem_blocks(pem) if kind.endswith("PRIVATE KEY")), None)
+    if block is None:
         return None
     try:
-        key = load_pem_private_key(found[0], None)
+        key = load_pem_private_key(block, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return None
     return key if isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) else None

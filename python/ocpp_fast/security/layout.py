@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Final
@@ -92,6 +93,21 @@ class Layout:
         above = self.issuer(certificate)
         if above is not None:
             files.write(self._make(_ISSUERS) / file_name(above), to_pem(above).encode())
+
+    def forget_issuers(self) -> None:
+        """Removes those that have signed none of the roots that are left; fails silently."""
+        if self._issuers is None or not self._issuers.files:
+            return
+        roots = [
+            each
+            for folder in self.roots.values()
+            for file in folder.files
+            for each in file.certificates
+        ]
+        for file in self._issuers.files:
+            if not any(is_issued_by(root, each) for each in file.certificates for root in roots):
+                with suppress(OSError):
+                    files.remove(file.path)
 
     def hash(self, certificate: x509.Certificate) -> HashData:
         """Its hash data, with whoever of those here has signed it."""

@@ -93,6 +93,7 @@ class Roots:
             elif len(kept) < len(file.certificates):
                 _rewrite(file, kept, file.replaces)
         self._layout.refresh()
+        self._layout.forget_issuers()
 
     def _check_successor(
         self, certificate: x509.Certificate, roots: Iterable[x509.Certificate]

@@ -18,7 +18,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ocpp_fast.errors import StorageError
+from ocpp_fast.errors import ConfigurationError, StorageError
 from ocpp_fast.security.certificates import is_issued_by, parse_certificate, parse_chain
 from ocpp_fast.security.layout import Layout
 from ocpp_fast.security.leaves import Leaves
@@ -77,7 +77,10 @@ class CertificateStore:
         self, folder: str | PathLike[str] | None, clock: Clock, *, keys: KeyProvider | None = None
     ) -> None:
         """`folder` is made when something is first written. None: a folder of its own in the
-        place for temporary files, made then too, removed by `close`."""
+        place for temporary files, made then too, removed by `close`. Raises `ConfigurationError`
+        if there is a file in its place."""
+        if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
+            raise ConfigurationError(f"certificates: {Path(folder)} is no folder")
         self._layout = Layout(None if folder is None else Path(folder))
         self._roots = Roots(self._layout, clock)
         self._leaves = Leaves(self._layout, clock, keys)

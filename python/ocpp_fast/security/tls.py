@@ -38,15 +38,6 @@ _T = TypeVar("_T")
 _MAX_CONTEXTS: Final = 4
 _MAX_DIALS: Final = 4
 _OCSP_LIMIT_S: Final = 30.0
-# What the transport may say of an attempt that TLS knows better.
-_VAGUE: Final = frozenset(
-    {
-        ConnectFailure.NETWORK,
-        ConnectFailure.TIMEOUT,
-        ConnectFailure.TLS,
-        ConnectFailure.HANDSHAKE,
-    }
-)
 
 _AskStatus: TypeAlias = "Callable[[x509.Certificate, x509.Certificate], Status | None]"
 """The status of a certificate with this issuer; None if it is not known yet."""
@@ -293,8 +284,8 @@ class _Attempt:
         return self._status_objection(leaf, path[1] if len(path) > 1 else leaf)
 
     def refused(self, _connection: CheckedObject, reason: Reason) -> None:
-        """Keeps the first reason."""
-        self.reason = self.reason or reason
+        """Keeps the reason."""
+        self.reason = reason
 
     def has_read(self, _connection: CheckedObject) -> None:
         """The CSMS is content with our certificate."""
@@ -304,8 +295,6 @@ class _Attempt:
 
     def explain(self, error: ConnectFailed) -> ConnectFailed:
         """The reason, if there is a better one than that of the transport."""
-        if error.http_status is not None or error.failure not in _VAGUE:
-            return error
         reason = self.reason
         connection = None if self._answered else self._connection
         if reason is None and connection and error.failure is ConnectFailure.NETWORK:

@@ -53,7 +53,8 @@ class ServerTls:
     """TLS for `transport.picows.serve`: its `ssl_context` is `context`, and it gets
     `peer_certificate`.
 
-    A station that is refused learns why from an alert; `refused` is told, and it is logged.
+    A station that OpenSSL refuses learns why from an alert; one whose certificate is not valid now
+    sees the end of the connection. Of both `refused` is told, and it is logged.
     """
 
     context: ssl.SSLContext

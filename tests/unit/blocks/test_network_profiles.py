@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -18,6 +19,7 @@ from unit.connectivity.network_kit import (
     SLOT,
     Certificates,
     Network,
+    PowerCut,
     apn,
     two,
     vpn,
@@ -432,25 +434,107 @@ async def test_b09_fr_03_a_storage_that_fails(version: OcppVersion) -> None:
 
 
 @versions
-async def test_the_slot_of_the_link_is_not_overwritten(version: OcppVersion) -> None:
-    """It is the one to come back to."""
-    network = await at(version)
-    assert await network.send(1) == ACTIVE
-    assert network.slots.read(1).csms_url == "ws://one.test"
+async def test_the_slot_in_use_can_be_overwritten_and_the_way_back_stays(
+    version: OcppVersion,
+) -> None:
+    """B09.FR.01, and the remark of the use case: it is used with the next connection. What was good
+    is kept, durable, until the new content or another slot has proved good."""
+    network = await at(version, slots=two())
+    before = network.slots.read(1)
+    assert await network.send(1) == "Accepted"
+    assert await network.send(1, ocpp_csms_url="ws://newer.test") == "Accepted"
+    for run in (network, await network.again()):
+        assert run.slots.read(1).csms_url == "ws://newer.test"
+        former = run.slots.read(1, former=True)
+        assert former.is_former
+        assert replace(former, is_former=False) == before
+        assert not run.slots.read(2, former=True).is_former
+        # Over the former content again: both stay.
+        run.slots.connected(former)
+        await run.slots.confirmed(former)
+        assert run.slots.read(1, former=True).is_former
+    after = await network.again()
+    await after.accept(1)
+    for run in (after, await after.again()):
+        assert run.slots.read(1, former=True).csms_url == "ws://newer.test"
+        assert run.slots.last_good == 1
 
 
 @versions
-async def test_nor_is_the_last_good_one_by_a_csms_that_has_not_accepted_the_station(
+async def test_another_good_slot_ends_the_former_content(version: OcppVersion) -> None:
+    network = await at(version, slots=two())
+    assert await network.send(1) == "Accepted"
+    await network.accept(2)
+    assert not (await network.again()).slots.read(1, former=True).is_former
+
+
+@versions
+async def test_what_is_overwritten_by_a_csms_that_has_not_accepted_the_station(
     version: OcppVersion,
 ) -> None:
-    """A pending one may set variables (B02)."""
+    """A pending one may set variables (B02): the last good slot is not lost, piece by piece or as a
+    whole. Nor is the only slot, before any CSMS has accepted the station."""
     network = await at(version, slots=two())
     assert await network.prioritize("2") == "Accepted"
     network.connect(2)
-    assert await network.send(1) == ACTIVE
     assert await network.set(SLOT, "OcppCsmsUrl", "ws://else.test", 1) == ACTIVE
-    await network.accept(2)
     assert await network.send(1) == "Accepted"
+    assert network.slots.read(1, former=True).csms_url == "ws://one.test"
+    await network.accept(2)
+    assert await network.set(SLOT, "OcppCsmsUrl", "ws://else.test", 1) == "Accepted"
+
+    fresh = await Network(version).open()
+    fresh.connect(1)
+    assert await fresh.send(1) == "Accepted"
+    again = await fresh.again()
+    assert again.slots.read(1, former=True).csms_url == "ws://one.test/ocpp"
+
+
+@versions
+async def test_the_slot_in_use_can_only_become_one_that_can_be_dialled(
+    version: OcppVersion,
+) -> None:
+    network = await at(version, slots=two(), certificates=Certificates(root=False))
+    assert await network.prioritize("2") == "Accepted"
+    status = await network.send(1, ocpp_csms_url="wss://new.test", security_profile=2)
+    assert status == INVALID
+
+
+@versions
+@pytest.mark.parametrize(("verb", "after"), list(product((1, 2), (False, True))))
+async def test_a_power_cut_while_the_slot_in_use_is_overwritten(
+    version: OcppVersion, verb: int, after: bool
+) -> None:
+    network = await at(version)
+    network.storage.verbs.clear()
+    network.storage.cut, network.storage.after = verb, after
+    with pytest.raises(PowerCut):
+        await network.send(1)
+    found = await network.again()
+    new = (verb, after) == (2, True)
+    url = found.slots.read(1).csms_url
+    assert url == ("ws://new.test/ocpp" if new else "ws://one.test")
+    assert found.slots.read(1, former=True).csms_url == "ws://one.test"
+    await found.accept(1)
+    assert (await found.again()).slots.read(1, former=True).csms_url == url
+
+
+@versions
+async def test_without_a_way_back_nothing_is_overwritten(version: OcppVersion) -> None:
+    """B09.FR.03."""
+    network = await at(version)
+    network.storage.broken = {"state_store"}
+    assert await network.send(1) == "Failed InternalError"
+    assert network.slots.read(1).csms_url == "ws://one.test"
+
+
+async def test_a_former_content_that_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    for text in ("{", "[]", '{"slot": 1}', '{"slot": "one", "variables": {}}'):
+        network = Network()
+        await network.storage.state_store({"network.former": text})
+        await network.open()
+        assert not network.slots.read(1, former=True).is_former
+        assert "cannot be read" in caplog.text
 
 
 @versions
@@ -488,19 +572,22 @@ async def test_the_integrator_has_a_say(version: OcppVersion, answer: Any, expec
 
 
 async def test_what_happens_while_the_integrator_thinks() -> None:
-    """The slot may have come into use meanwhile."""
+    """The slot may have come into use meanwhile, and then has to be one that can be."""
     thinks = asyncio.Event()
 
     async def validate(_slot: int, _profile: Any) -> bool:
         await thinks.wait()
         return True
 
-    network = await at(OcppVersion.V21, validate=validate, slots=two())
-    answer = asyncio.create_task(network.send(2))
+    certificates = Certificates(root=False)
+    network = await at(OcppVersion.V21, validate=validate, certificates=certificates)
+    answer = asyncio.create_task(
+        network.send(2, ocpp_csms_url="wss://new.test", security_profile=2)
+    )
     await asyncio.sleep(0)
-    network.connect(2)
+    network.put(*PRIORITY, "1,2")
     thinks.set()
-    assert await answer == ACTIVE
+    assert await answer == INVALID
 
 
 async def test_component_files_with_smaller_limits() -> None:

@@ -95,6 +95,7 @@ def certificates(**changes: Any) -> CsmsSecurity:
         (station(), {}, ""),
         (station(), {"organization": PKI.organization}, ""),
         (None, {}, "no client certificate"),
+        (b"nothing", {}, "no readable certificate"),
         (station("CS002"), {}, "belongs to 'CS002'"),
         (station("CS0010"), {}, "belongs to 'CS0010'"),
         (station(common_name=None), {}, "belongs to None"),

@@ -96,7 +96,7 @@ def test_without_an_authority_for_v2g() -> None:
 
 @pytest.mark.parametrize("algorithm", HASH_ALGORITHMS)
 def test_m06_the_status_of_a_certificate(algorithm: str) -> None:
-    """M06.FR.03: signed by the authority that signed the certificate."""
+    """M06.FR.08, M06.FR.09."""
     one = authority()
     for issued in (PKI.station("CS001"), PKI.secc("CS001"), PKI.mo_ca, PKI.v2g_upper_ca):
         assert issued.issuer is not None

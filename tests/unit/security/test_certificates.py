@@ -26,6 +26,7 @@ from ocpp_fast.security.certificates import (
     parse_chain,
     parse_der,
     parse_pem,
+    pem_blocks,
     public_key_id,
     read_file,
     spki,
@@ -86,6 +87,15 @@ def test_a_damaged_extension_is_found_when_the_certificate_arrives() -> None:
     der[place + 10] = 0x05
     with pytest.raises(CertificateInvalid, match="no readable certificate"):
         parse_der(bytes(der))
+
+
+def test_a_text_full_of_beginnings_takes_no_longer_than_others() -> None:
+    text = b"-----BEGIN CERTIFICATE-----\n" * 20_000 + to_pem(ROOT).encode()
+    assert read_file(text) == ([ROOT], [])
+    assert [kind for kind, _ in pem_blocks(STATION.key_pem.encode() + text)] == [
+        "PRIVATE KEY",
+        "CERTIFICATE",
+    ]
 
 
 def test_a_damaged_certificate_does_not_hide_the_others_of_its_file() -> None:

@@ -111,6 +111,9 @@ def test_the_subject_must_be_the_one_that_was_asked_for() -> None:
     assert "not to Somebody" in refusal(chain, organization="Somebody")
     other = PKI.station("CS001")
     assert "is not for the key pair" in refusal(chain, public_key=spki(other.certificate))
+    nobody = chain_of(station(organization=None))
+    text = refusal(nobody, organization="Org", require_organization=False)
+    assert "belongs to none, not to Org" in text
     nameless = issue(Recipe(common_name=None, not_before=NOW, not_after=NOW), PKI.csms_ca)
     assert "has no common name" in refusal(chain_of(nameless), require_organization=False)
 
@@ -220,6 +223,14 @@ def test_a_purpose_is_kept() -> None:
     for purpose in (Purpose.CLIENT, Purpose.SERVER):
         text = refusal(leaf(signing), (root,), purpose=purpose)
         assert f"may not be used as {purpose.value} (key usage)" in text
+    encrypting = x509.KeyUsage(
+        digital_signature=False, content_commitment=False, key_encipherment=True,
+        data_encipherment=False, key_agreement=False, key_cert_sign=False, crl_sign=False,
+        encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+    # The TLS_RSA suites need no signature of the server, but one of the client (A00.FR.318).
+    assert judge(leaf(encrypting), (root,), NOW, purpose=Purpose.SERVER)
+    assert "(key usage)" in refusal(leaf(encrypting), (root,), purpose=Purpose.CLIENT)
     other = PKI.station("CS001", authority=True)
     assert "is a certificate authority" in refusal(chain_of(other), purpose=Purpose.CLIENT)
     assert judge(chain_of(other), ROOTS, NOW, purpose=Purpose.SERVER)

@@ -1,5 +1,6 @@
 """The certificate store: what is installed, listed, deleted and settled."""
 
+import errno
 import logging
 import os
 import shutil
@@ -107,6 +108,13 @@ def test_without_a_folder_a_temporary_one_is_made_when_it_is_needed() -> None:
     other = CertificateStore(None, CLOCK)
     assert signed(other).id
     other.close()
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("")
+    with pytest.raises(ConfigurationError, match="file is no folder"):
+        CertificateStore(path, CLOCK)
 
 
 def test_close_leaves_a_folder_that_was_given(store: CertificateStore, folder: Path) -> None:
@@ -293,7 +301,10 @@ def test_the_replaced_root_is_kept_until_the_first_good_connection(
         # Its hash data are the same, though who signed it is gone: a CSMS may delete it.
         assert {one.data for one in each.listed()} < before
         assert each.listed()[0].data == hash_data(S.r1, S.r0)
+    issuers = Path(store.folder or "") / "issuers"
+    assert len([*issuers.iterdir()]) == 1
     assert store.remove(hash_data(S.r1, S.r0)) is Removal.ACCEPTED
+    assert [*issuers.iterdir()] == []
 
 
 def test_a_fallback_that_was_needed_stays_when_another_successor_comes(
@@ -726,6 +737,10 @@ def test_a_certificate_may_come_with_its_key(store: CertificateStore) -> None:
     assert mode(done.key_file) == 0o600
     assert store.import_leaf(STATION, chain_of(issued), issued.key_pem) == done
     assert again(store).client_chain() == done
+    other = PKI.station("CS002")
+    brought = store.import_leaf(STATION, other.chain_pem, other.key_pem)
+    assert brought.chain.leaf == other.certificate
+    assert store.import_leaf(STATION, issued.chain_pem, issued.key_pem) == done
     with pytest.raises(CertificateInvalid, match="belongs to another certificate"):
         store.import_leaf(STATION, issued.chain_pem, PKI.station("x").key_pem)
     with pytest.raises(CertificateInvalid, match="no readable private key"):
@@ -741,6 +756,18 @@ def test_a_temporary_file_of_a_power_cut_is_swept_away(
     assert store.roots(RootUse.CSMS) == (ROOT,)
     store.install_root(RootUse.CSMS, OTHER.csms_root.certificate)
     assert not left.exists()
+
+
+def test_a_file_system_that_cannot_force_a_folder_to_the_disk_is_no_failure(
+    store: CertificateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def syncing(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    store.install_root(RootUse.CSMS, ROOT)
+    assert signed(store) == store.client_chain()
 
 
 def test_looking_for_changes_is_cheap(store: CertificateStore) -> None:

@@ -67,6 +67,21 @@ async def test_the_schema_carries_the_number_of_its_last_migration(path: Path) -
     await storage.close()
 
 
+async def test_nobody_else_may_read_it(path: Path) -> None:
+    """A01.FR.10: the password is stored in clear text, as it has to be, but with care."""
+    storage = SqliteStorage(path)
+    await storage.open()
+    await storage.outbox_append([row(1)])
+    modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+    assert modes == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
+    await storage.close()
+    # Whoever wants it otherwise can have it.
+    path.chmod(0o640)
+    await storage.open()
+    assert path.stat().st_mode & 0o777 == 0o640
+    await storage.close()
+
+
 async def test_a_newer_file_is_refused_and_left_alone(path: Path) -> None:
     with sqlite3.connect(path) as newer:
         newer.execute("PRAGMA user_version = 99")

@@ -75,6 +75,9 @@ def _open_file(path: str) -> Opened:
 
 
 def _opened(path: str, *, replace_damaged: bool = False) -> Opened:
+    # Passwords are in it (A01.FR.10). What SQLite keeps beside it gets the same mode; the one of a
+    # file that is there already is left to whoever has made it.
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
     try:
         _prepare(path, connection)
