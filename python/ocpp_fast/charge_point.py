@@ -172,7 +172,12 @@ class ChargePoint:
         self._network_profiles = NetworkProfiles(context, model, self._slots)
         self._security_events = SecurityEvents(context, model, storage)
         self._passwords = Passwords(
-            context, model, storage, self._security_events, reconnect=self._reconnect
+            context,
+            model,
+            storage,
+            self._security_events,
+            common=lambda: self._slots.common.password,
+            reconnect=self._reconnect,
         )
         self._certificate_status = CertificateStatus(context, model, certificates, storage)
         self._certificates = Certificates(

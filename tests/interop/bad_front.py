@@ -4,37 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import TypeAlias
+from datetime import datetime
+from typing import TypeAlias, TypeVar
 
 from ocpp_fast.clock import SystemClock, Timer
 
 LIMIT_S = 5.0
+_T = TypeVar("_T")
 
 Manner: TypeAlias = "Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]"
 
 
-class FastClock(SystemClock):
-    """Runs `speed` times faster than the computer's clock."""
+class FastClock:
+    """A `Clock` that runs `speed` times faster than the computer's."""
 
     def __init__(self, speed: float) -> None:
         self.speed = speed
-        self._real = SystemClock.monotonic
+        self._real = SystemClock()
 
-    def monotonic(self) -> float:  # type: ignore[override]
-        return self._real() * self.speed
+    def now(self) -> datetime:
+        return self._real.now()
+
+    def monotonic(self) -> float:
+        return self._real.monotonic() * self.speed
 
     async def sleep(self, delay_s: float) -> None:
-        await asyncio.sleep(delay_s / self.speed)
+        await self._real.sleep(delay_s / self.speed)
 
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:
-        return asyncio.get_running_loop().call_later(delay_s / self.speed, callback)
+        return self._real.call_later(delay_s / self.speed, callback)
 
-    async def wait_for(self, awaitable: Awaitable[object], timeout_s: float) -> object:  # type: ignore[override]
-        async with asyncio.timeout(timeout_s / self.speed):
-            return await awaitable
+    async def wait_for(self, awaitable: Awaitable[_T], timeout_s: float) -> _T:
+        return await self._real.wait_for(awaitable, timeout_s / self.speed)
 
 
 class Front:
@@ -44,7 +49,11 @@ class Front:
     def __init__(self, csms_port: int) -> None:
         self.csms_port = csms_port
         self.manner: Manner | None = None
+        self.tls: ssl.SSLContext | None = None
+        """What it speaks from the next `listen` on; to the CSMS it is plain."""
         self.accepted = 0
+        self.ciphers: list[tuple[str, str, int] | None] = []
+        """What was negotiated for each connection."""
         self.requests: list[bytes] = []
         """What clients sent before they were answered badly."""
         self.port = 0
@@ -55,7 +64,7 @@ class Front:
         self._flowing.set()
 
     async def listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop_listening(self) -> None:
@@ -108,6 +117,7 @@ class Front:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self.accepted += 1
+        self.ciphers.append(writer.get_extra_info("cipher"))
         try:
             with suppress(OSError, asyncio.IncompleteReadError):
                 if self.manner is None:

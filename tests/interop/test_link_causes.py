@@ -1,7 +1,7 @@
 """Whatever a network or a server does to a link, and whenever: over real sockets the station dials
 again within the back-off of Part 4, section 5.4, and not before; and `stop` ends it.
 
-The clock runs twenty times as fast as the computer's. The same in virtual time, with every state of
+The clock runs sixty times as fast as the computer's. The same in virtual time, with every state of
 the station and exact times: tests/pair/test_link_causes.py.
 """
 
@@ -31,9 +31,9 @@ from ocpp_fast.security.store import CertificateStore, RootUse
 from ocpp_fast.simulator import SimulatedStation
 from ocpp_fast.transport import picows
 
-SPEED = 20.0
+SPEED = 60.0
 MINIMUM_S, REPEAT_TIMES = 2, 2
-PING_S, PONG_S = 8, 8
+PING_S, PONG_S = 24, 24
 OPEN_S = 20.0
 """`WebSocketSettings.open_timeout_s`"""
 LATE_S = 0.4 * SPEED
@@ -446,6 +446,36 @@ async def test_a00_fr_308_311_a_server_whose_certificate_nobody_knows(
         thief.close()
 
 
+@pytest.mark.parametrize("tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a00_fr_317_420_tls_is_that_of_its_standards(
+    tls: ssl.TLSVersion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A00.FR.317, A00.FR.420, A00.FR.312: a server that knows nothing of our TLS, a proxy in front
+    of a plain CSMS, speaks with the station; a loss is dialled anew as without TLS."""
+    clock = SystemClock()
+    pki = Pki(clock.now())
+    folder = tmp_path / "certificates"
+    CertificateStore(folder, clock).install_root(RootUse.CSMS, pki.csms_root.pem)
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    pki.server("localhost").write(chain, key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = tls
+    context.load_cert_chain(chain, key)
+    async with rig(monkeypatch, scheme="wss", host="localhost", certificates=str(folder)) as one:
+        await one.front.stop_listening()
+        one.front.tls = context
+        await one.front.listen()
+        await one.station.start()
+        await one.accepted()
+        one.front.reset()
+        await one.until(lambda: len(one.dials) == 2)
+        one.check([MINIMUM_S])
+        await one.accepted()
+        assert [cipher[1] for cipher in one.front.ciphers if cipher] == [
+            "TLSv1.2" if tls is ssl.TLSVersion.TLSv1_2 else "TLSv1.3"
+        ] * 2
+
+
 # --- links that end -----------------------------------------------------------------------------
 
 
@@ -541,13 +571,13 @@ async def test_a_server_that_never_reads_is_left(monkeypatch: pytest.MonkeyPatch
         one.front.hole()
         began_s = one.clock.monotonic()
         # Frames of the server keep the link: they show that it lives.
-        for _ in range(60):
+        for _ in range(40):
             one.front.inject(_frame(9, b"still here"))
-            await asyncio.sleep(1 / SPEED)
+            await asyncio.sleep(2 / SPEED)
         assert one.dials[0].lost_s is None
         await one.until(lambda: one.dials[0].lost_s is not None)
         assert one.dials[0].lost_s is not None
-        assert one.dials[0].lost_s - began_s <= 60 * 2 + PING_S + PONG_S + LATE_S
+        assert one.dials[0].lost_s - began_s <= 40 * 2 + PING_S + PONG_S + LATE_S
         one.front.heal()
         await one.accepted()
 

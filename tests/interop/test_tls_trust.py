@@ -132,6 +132,24 @@ def test_the_old_root_is_no_way_around_other_checks(loop: str, tmp_path: Path) -
     run(loop, task())
 
 
+@EveryLoop
+def test_a_root_of_the_system_settles_nothing(
+    loop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M05.FR.13: the old root goes when the new one has proved good, not when another did."""
+    bundle = tmp_path / "system.pem"
+    bundle.write_text(pki().csms_root.pem, encoding="ascii")
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    store = Trusted(csms=[other_pki().csms_root.certificate])
+    one = Station(store, TlsPolicy(system_roots=True))
+    tls = ServerTls([good_pair(tmp_path)], CLOCK)
+    run(loop, links(one, tls))
+    assert one.tls.old_root_used
+    store.csms, store.revision = roots(), 1
+    run(loop, links(one, tls))
+    assert not one.tls.old_root_used
+
+
 # --- authorities that are held to certain names -----------------------------------------------
 
 

@@ -213,6 +213,29 @@ async def test_every_code_that_may_be_sent_is_taken_and_answered(code: int, side
 
 
 @pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("code", [1000, 3000, None])
+async def test_what_follows_a_close_frame_is_no_violation(code: int | None, side: str) -> None:
+    """picows answers it with 1002, as if the close frame had not come; the peer closed all the
+    same."""
+    async with link(side) as (wire, ours):
+        wire.send(CLOSE, b"" if code is None else close_payload(code, b"bye"))
+        wire.send(CLOSE, close_payload(1001))
+        await wire.end_of_frames()
+        text = "" if code is None else "bye"
+        assert await ours.end() == CloseReason(code or 1005, text, ClosedBy.PEER)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("code", [0, 1006, 5000])
+async def test_a_close_frame_that_may_not_be_is_followed_by_the_end(code: int, side: str) -> None:
+    async with link(side, close_timeout_s=30.0) as (wire, ours):
+        wire.send(CLOSE, close_payload(code))
+        assert await wire.close_code() == 1002
+        await wire.end()
+        assert (await ours.end()).by is ClosedBy.VIOLATION
+
+
+@pytest.mark.parametrize("side", SIDES)
 async def test_after_a_violation_the_connection_ends_whatever_the_peer_does(side: str) -> None:
     async with link(side) as (wire, ours):
         wire.send(CONTINUATION)

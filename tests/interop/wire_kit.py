@@ -96,6 +96,12 @@ class Wire:
         assert got.kind == CLOSE, got
         return got.code
 
+    async def end_of_frames(self) -> None:
+        """Returns when the other side has closed the connection, whatever it said before."""
+        with suppress(ConnectionError):
+            await asyncio.wait_for(self.reader.read(), LIMIT_S)
+        self.writer.close()
+
     async def end(self) -> None:
         """Returns when the other side has closed the connection."""
         with suppress(ConnectionError):

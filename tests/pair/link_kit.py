@@ -152,17 +152,16 @@ class LinkSite(Site):
         """How long a dial takes that fails."""
         self.csms = csms or new_csms(clock, 2)
         self.at: dict[int, Csms] = {}
+        given: dict[str, Any] = {
+            "identity": IDENTITY,
+            "csms_url": "ws://one.test/ocpp",
+            "evses": (EvseConfig(),) * 2,
+            "versions": (version,),
+            "variables": variables,
+            **config,
+        }
         self.station = SimulatedStation(
-            StationConfig(
-                **{
-                    "identity": IDENTITY,
-                    "csms_url": "ws://one.test/ocpp",
-                    "evses": (EvseConfig(),) * 2,
-                    "versions": (version,),
-                    "variables": variables,
-                    **config,
-                }
-            ),
+            StationConfig(**given),
             clock=clock,
             ids=self.ids,
             opener=self._open,
@@ -290,6 +289,7 @@ class SlotSite(LinkSite):
         count: int = 2,
         own_slots: tuple[SlotConfig, ...] = (),
         storage: Storage | None = None,
+        adapt: Any = None,
         **config: Any,
     ) -> None:
         """`own_slots` take the place of slots 2 and up."""
@@ -299,7 +299,7 @@ class SlotSite(LinkSite):
             clock,
             version,
             slots=own_slots or SLOTS[: count - 1],
-            options={"storage": self.storage},
+            options={"storage": self.storage} | ({} if adapt is None else {"adapt": adapt}),
             **config,
         )
         self.at = {slot: new_csms(clock, slot + 1) for slot in range(1, count + 1)}

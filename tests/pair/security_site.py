@@ -1,5 +1,5 @@
-"""A site whose CSMS looks at the password or the certificate that a station comes with, without TLS:
-the link is made of memory, what both ends would have to prove on it is not."""
+"""A site whose CSMS looks at the password or the certificate that a station comes with, without
+TLS: the link is made of memory, what both ends would have to prove on it is not."""
 
 from __future__ import annotations
 

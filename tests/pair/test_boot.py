@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ocpp_fast.connection import Connection
 from ocpp_fast.errors import CallErrorReceived
 from ocpp_fast.messages import OcppVersion
 from pair.station_kit import TOKEN, VERSIONS, Site, at_site
@@ -238,3 +239,25 @@ def test_b02_fr_03_unless_tx_before_accepted_is_enabled(version: OcppVersion) ->
         boot=[("Pending", 30), ("Accepted", 0)],
         variables={"tx_before_accepted_enabled": True},
     )
+
+
+@versions
+def test_a_request_right_behind_the_boot_answer_finds_the_station_accepted(
+    version: OcppVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B01.FR.02: both may come in one piece, and are looked at in their order."""
+    on_frame = Connection.on_frame
+
+    def both(connection: Connection, frame: bytes) -> None:
+        on_frame(connection, frame)
+        if b'"interval"' in frame:
+            request = b'[2,"t1","TriggerMessage",{"requestedMessage":"Heartbeat"}]'
+            on_frame(connection, request)
+
+    monkeypatch.setattr(Connection, "on_frame", both)
+
+    async def scenario(site: Site) -> None:
+        (answer,) = [frame for _, _, frame in site.frames if frame[1] == "t1"]
+        assert answer == [3, "t1", {"status": "Accepted"}]
+
+    at_site(scenario, version)

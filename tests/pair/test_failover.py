@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ocpp_fast.errors import ConnectFailed, ConnectFailure
+from ocpp_fast.config import StationConfig
+from ocpp_fast.errors import ConfigurationError, ConnectFailed, ConnectFailure
 from ocpp_fast.messages import OcppVersion
 from ocpp_fast.storage import MemoryStorage
 from ocpp_fast.testing import VirtualClock, run_virtual
@@ -396,6 +397,40 @@ def test_a_list_that_changes_while_nobody_answers_is_followed(version: OcppVersi
         site.dead = {1, 2}
 
     at_slots(scenario, version, before=before)
+
+
+@versions
+@pytest.mark.parametrize(
+    ("config", "profile"),
+    [
+        ({"csms_url": "ws://one.test"}, 0),
+        ({"csms_url": "ws://one.test", "password": "correct-horse-battery"}, 1),
+        ({"csms_url": "ws://one.test", "security_profile": 0, "password": "x" * 16}, 0),
+    ],
+)
+def test_a00_fr_004_the_profile_is_known_before_anything_is_sent(
+    config: dict[str, Any], profile: int, version: OcppVersion
+) -> None:
+    """A00.FR.004, A00.FR.001: the first dial has its one security profile, and the device model
+    shows it; without a password in it, none is sent."""
+
+    async def scenario(site: SlotSite) -> None:
+        await site.accepted(1)
+        target = site.log[0].target
+        assert target.slot.security_profile == profile
+        assert (target.password is not None) is (profile == 1)
+        assert await site.get("SecurityProfile", "SecurityCtrlr") == str(profile)
+
+    at_slots(scenario, version, count=1, **config)
+
+
+@pytest.mark.parametrize(
+    ("url", "profile"), [("ws://one.test", 2), ("ws://one.test", 3), ("wss://one.test", 1)]
+)
+def test_a00_fr_004_a_profile_that_contradicts_the_address_is_none(url: str, profile: int) -> None:
+    """A00.FR.004, A00.FR.312: refused when it is configured, not when it is dialled."""
+    with pytest.raises(ConfigurationError, match="security_profile"):
+        StationConfig(identity=IDENTITY, csms_url=url, security_profile=profile)
 
 
 # --- power cuts -------------------------------------------------------------------------------

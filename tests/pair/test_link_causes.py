@@ -117,7 +117,7 @@ async def _charging(site: LinkSite) -> None:
     assert site.sent("TransactionEvent")
 
 
-async def _calling(site: LinkSite) -> None:
+async def _calling(site: CausesSite) -> None:
     """A CALL of the station waits for its answer, and another one behind it."""
     await site.until(lambda: site.point.registration == "Accepted")
     site.csms.on("DataTransfer", _never)
@@ -126,7 +126,7 @@ async def _calling(site: LinkSite) -> None:
     await site.clock.sleep(0.1)
 
 
-async def _answering(site: LinkSite) -> None:
+async def _answering(site: CausesSite) -> None:
     """A request of the CSMS is being worked on."""
     await site.until(lambda: site.point.registration == "Accepted")
     request = site.version.module.GetBaseReportRequest(request_id=1, report_base="FullInventory")

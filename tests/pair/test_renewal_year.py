@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from itertools import cycle
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +152,7 @@ def test_thirteen_months(tmp_path: Path, version: OcppVersion) -> None:
     )
     # A renewal every three to five weeks.
     assert len(used) >= 11
-    gaps = [(later - earlier).days for earlier, later in zip(starts[1:], starts[2:], strict=False)]
+    gaps = [(later - earlier).days for earlier, later in pairwise(starts[1:])]
     assert max(gaps) < 50
 
 

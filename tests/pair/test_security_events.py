@@ -120,7 +120,7 @@ def test_an_event_survives_days_offline_and_a_restart(version: OcppVersion) -> N
         await site.clock.sleep(3_600)
         assert len(site.sent("SecurityEventNotification")) == 1
         log = [row.kind for row in await storage.security_log_load(100)]
-        assert [kind for kind in log if kind not in {"StartupOfTheDevice"}] == [
+        assert [kind for kind in log if kind != "StartupOfTheDevice"] == [
             "TamperDetectionActivated",
             "InvalidMessages",
         ]

@@ -533,6 +533,33 @@ def test_a00_fr_430_an_expired_certificate_is_still_shown(
     run_virtual(run)
 
 
+@versions
+@pytest.mark.parametrize("registration", ["Pending", "Accepted"])
+def test_a02_fr_08_a_new_certificate_is_tried_first_whatever_was_before(
+    registration: str, version: OcppVersion, tmp_path: Path
+) -> None:
+    """A02.FR.08, A02.FR.28: a whole lap has failed, then the CSMS is back and renews at once, while
+    it keeps the station Pending or as soon as it has accepted it."""
+
+    async def run(clock: VirtualClock) -> None:
+        site = CertificateSite(clock, version, tmp_path / "store", Pki(clock.now()))
+        (old,) = site.ids_in_store
+        lap = 2 * ATTEMPTS
+        site.fail = lambda dial: refused(dial) if len(site.log) <= lap else None
+        for csms in site.at.values():
+            csms.on("BootNotification", boot(version, clock, registration, 60))
+        async with site:
+            await site.until(lambda: site.point.registration == registration, limit_s=300)
+            assert len(site.log) == lap + 1
+            await site.renew()
+            await site.until(lambda: len(site.log) == lap + 2, limit_s=30)
+            await clock.sleep(1)
+            assert site.shown[-1] != old
+            assert site.ids_in_store == {site.shown[-1]}
+
+    run_virtual(run)
+
+
 # --- M05 --------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from ocpp_fast.errors import (
     ConnectionLost,
     ErrorCode,
     HardwareError,
+    MessageTooLong,
     OcppError,
     PeerError,
     QueueFull,
@@ -35,6 +36,7 @@ SPEAKING = [
         "FormatViolation at /: not an object",
     ),
     (QueueFull("Heartbeat", 64), "Heartbeat not queued: 64 calls are waiting already"),
+    (MessageTooLong(9, 8), "a message of 9 bytes; the link carries up to 8"),
     (CallErrorReceived("NotSupported", "no"), "the peer answered NotSupported: no"),
     (
         ReplyInvalid("FormatViolation", "/x", "no such member"),

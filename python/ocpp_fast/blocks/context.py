@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from enum import StrEnum
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from ocpp_fast._core import decode_payload, encode_payload
 from ocpp_fast.errors import CallerError, ConnectionLost, PeerError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ocpp_fast.connection import Connection
     from ocpp_fast.delivery import Delivery
     from ocpp_fast.device_model import DeviceModel as WholeDeviceModel
+    from ocpp_fast.errors import OcppError
     from ocpp_fast.ids import Ids
     from ocpp_fast.messages import Message, v21
     from ocpp_fast.router import After
@@ -133,11 +135,17 @@ class SettingObserver(Protocol):
 
 
 def text_of(
-    device_model: WholeDeviceModel, component: str, variable: str, *, evse_id: int | None = None
+    device_model: WholeDeviceModel,
+    component: str,
+    variable: str,
+    *,
+    instance: str | None = None,
+    evse_id: int | None = None,
 ) -> str | None:
-    """The value of a variable that the component files need not have; None without one."""
+    """The value of a variable that the component files need not have; None without one. `instance`
+    is the component's."""
     cache = device_model.cache
-    number = cache.find(component, None, evse_id, None, variable, None)
+    number = cache.find(component, instance, evse_id, None, variable, None)
     return cache.value(number) if number >= 0 else None
 
 
@@ -147,6 +155,34 @@ def number_of(
     """The value of such a variable that is a number; `default` without one."""
     text = text_of(device_model, component, variable)
     return float(text) if text else default
+
+
+class _Taken(Generic[_M]):
+    """The outcome of a call whose answer is taken in the callback of the socket."""
+
+    def __init__(self, expected: type[_M], take: Callable[[_M], None]) -> None:
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._expected = expected
+        self._take = take
+
+    def done(self) -> bool:
+        """See `connection.Outcome.done`."""
+        return self.future.done()
+
+    def set_result(self, result: Message, /) -> None:
+        """See `connection.Outcome.set_result`."""
+        try:
+            if not isinstance(result, self._expected):
+                raise TypeError(f"answered with {type(result).__name__}")
+            self._take(result)
+        except Exception as error:  # Whoever waits is told; the socket's callback goes on.
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(None)
+
+    def set_exception(self, exception: OcppError, /) -> None:
+        """See `connection.Outcome.set_exception`."""
+        self.future.set_exception(exception)
 
 
 class Context:
@@ -222,6 +258,18 @@ class Context:
         if not isinstance(response, expected):
             raise TypeError(f"{action} was answered with {type(response).__name__}")
         return response
+
+    async def call_at_once(
+        self, request: Message, expected: type[_M], take: Callable[[_M], None]
+    ) -> None:
+        """Like `call`, for an answer that changes what later frames mean: `take` gets it in the
+        callback of the socket, before the next frame is read. Raises what `take` raises, too."""
+        action = type(request).__name__.removesuffix("Request")
+        connection = self._connection_for(action, triggered=False)
+        taken: _Taken[_M] = _Taken(expected, take)
+        connection.start_raw(action, encode_payload(request), taken)
+        await taken.future
+        self.last_sent = self.clock.monotonic()
 
     async def call_frame(
         self, message_id: str, action: str, frame: bytes, *, triggered: bool = False

@@ -27,7 +27,7 @@ from cryptography.x509.oid import (
     SignatureAlgorithmOID,
 )
 
-from ocpp_fast.errors import CertificateInvalid, OcppError
+from ocpp_fast.errors import CertificateInvalid, PeerError
 from ocpp_fast.security import rules
 from ocpp_fast.security.certificates import (
     DEFAULT_HASH,
@@ -86,7 +86,7 @@ class Status(StrEnum):
     """No responder gave an answer that can be used."""
 
 
-class OcspFailed(OcppError):
+class OcspFailed(PeerError):
     """No answer that can be used; the text says why in one line."""
 
 

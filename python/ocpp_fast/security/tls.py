@@ -102,8 +102,8 @@ class ClientTls:
         self._contexts: dict[tuple[object, ...], _ClientContext] = {}
         self._revision = -1
         self.old_root_used = False
-        """Whether it took the replaced root to verify the CSMS of the last good dial
-        (M05.FR.13)."""
+        """Whether the CSMS of the last good dial was verified with another root than those that are
+        installed now: the one that was replaced, or one of the system's (M05.FR.13)."""
 
     def client_chain(self, *, old: bool = False) -> LeafChain:
         """The station's certificate for profile 3 (A00.FR.401); with `old` the one before it, where
@@ -154,7 +154,7 @@ class ClientTls:
                 continue
             finally:
                 attempt.release()
-            self.old_root_used = old_root
+            self.old_root_used = old_root or not attempt.root_installed
             return result
         # A CSMS that shows a different certificate each time.
         text = "the status of the CSMS's certificate could not be settled"
@@ -249,6 +249,8 @@ class _Attempt:
         self.roots = None if policy.system_roots else len(roots)
         self.reason: Reason | None = None
         """Why there is no TLS, or why it ended at once."""
+        self.root_installed = False
+        """Whether one of the given roots has verified the CSMS."""
         self.asked: tuple[x509.Certificate, x509.Certificate] | None = None
         """Whose status is needed, and who has issued it."""
         self.status: _AskStatus | None = None
@@ -269,6 +271,7 @@ class _Attempt:
         """Judges the certificate of the CSMS: dates and strength of its whole path (A00.FR.308,
         411, 501-506), its name (A00.FR.309, 412), then, where wished, its status."""
         path = self._path(connection.verified_chain())
+        self.root_installed = path[-1] in self._anchors
         now = self._clock.now()
         leaf = path[0]
         try:

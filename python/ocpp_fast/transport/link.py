@@ -406,6 +406,7 @@ class PicowsTransport(WSListener):
         code = int.from_bytes(payload[:2], "big") if payload else _NO_STATUS
         if payload and not is_close_code(code):  # picows lets some pass
             self._violation(PROTOCOL_ERROR, f"a close frame with {code}")
+            self._ws.disconnect()  # Another one will not come.
             return
         self._believe_nothing()
         self._close(CloseReason(code, payload[2:].decode(errors="replace"), ClosedBy.PEER))
@@ -451,10 +452,16 @@ def _address(ws: WSTransport) -> str:
 
 def _unasked_end(ws: WSTransport) -> CloseReason:
     """How a link ended that neither program had asked to end."""
-    sent = ws.close_handshake.sent if ws.close_handshake else None
-    if sent is None:
+    handshake = ws.close_handshake
+    if not handshake or handshake.sent is None:
         return CloseReason(_ABNORMAL, "the connection broke", ClosedBy.NETWORK)
-    return CloseReason(sent.code.value, sent.reason, ClosedBy.VIOLATION)
+    if handshake.recv is not None and handshake.recv_then_sent:
+        # picows takes what follows a close frame in the same packet for a violation, and the close
+        # frame does not come through to us.
+        code = handshake.recv.code.value or _NO_STATUS
+        if code == _NO_STATUS or is_close_code(code):
+            return CloseReason(code, handshake.recv.reason or "", ClosedBy.PEER)
+    return CloseReason(handshake.sent.code.value, handshake.sent.reason, ClosedBy.VIOLATION)
 
 
 def _retrieve(farewell: asyncio.Future[None]) -> None:

@@ -147,7 +147,7 @@ class _Opening:
         self, url: str, ssl_context: ssl.SSLContext | None, headers: list[tuple[str, str]]
     ) -> PicowsTransport:
         """The open link; raises like `connect`."""
-        tls = ssl_context is not None or url[:4].lower() == "wss:"
+        tls = url[:4].lower() == "wss:"
         coming = ws_connect(
             self._make_link,
             url,

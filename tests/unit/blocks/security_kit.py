@@ -111,7 +111,12 @@ class World:
         self.certificates = StationCertificates(config, self.clock, _no_policy)
         self.events = SecurityEvents(self.context, self.model, self.storage)
         self.passwords = Passwords(
-            self.context, self.model, self.storage, self.events, reconnect=self.reconnects.append
+            self.context,
+            self.model,
+            self.storage,
+            self.events,
+            common=self.common,
+            reconnect=self.reconnects.append,
         )
         self.status = CertificateStatus(self.context, self.model, self.certificates, self.storage)
         self.installed = Certificates(
@@ -154,6 +159,11 @@ class World:
         self.tasks.add(task)
         return task
 
+    def common(self) -> str | None:
+        """The password of slots without one of their own."""
+        value: str | None = self.model.variable("SecurityCtrlr", "BasicAuthPassword").text()
+        return value if value is not None else self.password
+
     # --- what a test does -----------------------------------------------------------------
 
     @property
@@ -182,22 +192,24 @@ class World:
         registration: Registration = Registration.ACCEPTED,
         old: bool = False,
         old_root: bool = False,
+        slot: int = 1,
     ) -> LeafChain | None:
         """There is a link, opened with the new credentials or the old ones."""
         chain = self.store.client_chain(old=old) if self.profile == 3 else None
         password, generation = None, None
         if self.profile in (1, 2):
-            value = self.model.variable("SecurityCtrlr", "BasicAuthPassword").text()
-            new = value if value is not None else self.password
-            password = self.passwords.previous if old else new
+            own = self.model.variable(
+                "NetworkConfiguration", "BasicAuthPassword", instance=str(slot)
+            ).text()
+            password = self.passwords.previous if old else own or self.common()
             generation = Generation.OLD if old else Generation.NEW
         connection: Any = self
-        slot = SimpleNamespace(slot=1, security_profile=self.profile)
+        place = SimpleNamespace(slot=slot, security_profile=self.profile)
         target = SimpleNamespace(
-            slot=slot, password=password, password_generation=generation, chain=chain
+            slot=place, password=password, password_generation=generation, chain=chain
         )
         link: Any = SimpleNamespace(
-            connection=connection, target=target, slot=slot, old_root=old_root
+            connection=connection, target=target, slot=place, old_root=old_root
         )
         self.context.connection = connection
         self.context.registration = registration

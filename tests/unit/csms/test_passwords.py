@@ -56,6 +56,14 @@ def test_while_a_change_is_open_both_are_good(accepted: bool) -> None:
     assert passwords.check("CS001", NEW) is accepted
 
 
+def test_what_is_set_ends_a_change() -> None:
+    passwords = Passwords({"CS001": OLD})
+    passwords.offer("CS001", NEW)
+    passwords.set("CS001", "another password")
+    assert not passwords.check("CS001", NEW)
+    assert passwords.check("CS001", "another password")
+
+
 def test_a_new_password_that_is_used_was_accepted() -> None:
     """A01.FR.03: also when the answer to SetVariables was lost."""
     passwords = Passwords({"CS001": OLD})

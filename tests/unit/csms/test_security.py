@@ -59,14 +59,15 @@ def test_the_profile_follows_from_what_is_given() -> None:
         (shake(), 401),
         (shake(password="wrong"), 401),
         (shake(password=""), 401),
-        (shake(username="CS002", password=PASSWORD), 401),
+        (shake(username="CS003", password=PASSWORD), 401),  # which is that of CS003
         (shake("CS002", password=PASSWORD), 404),
         (shake("CS002", username="CS001", password=PASSWORD), 404),
     ],
 )
 def test_passwords(handshake: Handshake, status: int, pairs: tuple[KeyPair, ...]) -> None:
     """A00.FR.002, A00.FR.202-204, A00.FR.207, A00.FR.301-303, A00.FR.324."""
-    security = CsmsSecurity(passwords={"CS001": PASSWORD}, key_pairs=pairs)
+    passwords = {"CS001": PASSWORD, "CS003": PASSWORD}
+    security = CsmsSecurity(passwords=passwords, key_pairs=pairs)
     assert security.admit(handshake, NOW).status == status
 
 

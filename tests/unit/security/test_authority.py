@@ -105,6 +105,7 @@ def test_m06_the_status_of_a_certificate(algorithm: str) -> None:
         good = ocsp.load_der_ocsp_response(one.status(data))
         assert good.certificate_status is ocsp.OCSPCertStatus.GOOD
         assert good.serial_number == issued.certificate.serial_number
+        assert good.this_update_utc == CLOCK.now() - timedelta(hours=1)
         assert good.next_update_utc == CLOCK.now() + one.status_lifetime
         one.revoked.add(issued.certificate.serial_number)
         revoked = ocsp.load_der_ocsp_response(one.status(data))

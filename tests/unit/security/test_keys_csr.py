@@ -130,8 +130,11 @@ def test_a_request_says_whom_and_what_it_is_for(keys: FileKeys) -> None:
         "CN=DE-ICE-S-0003C4D5578786756453309675436-2,O=John Doe Charging Services Ltd,DC=CPO,C=DE"
     )
     usage = request.extensions.get_extension_for_class(x509.KeyUsage).value
-    assert usage.digital_signature
-    assert usage.key_agreement
+    assert usage == x509.KeyUsage(
+        digital_signature=True, content_commitment=False, key_encipherment=False,
+        data_encipherment=False, key_agreement=True, key_cert_sign=False, crl_sign=False,
+        encipher_only=False, decipher_only=False,
+    )  # fmt: skip
     assert len(request.extensions) == 1
     plain = x509.load_pem_x509_csr(keys.csr(key_id, SUBJECT).encode())
     assert plain.subject.rfc4514_string() == "CN=CS001,O=Org"

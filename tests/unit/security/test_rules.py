@@ -112,6 +112,9 @@ def test_the_subject_must_be_the_one_that_was_asked_for() -> None:
     other = PKI.station("CS001")
     assert "is not for the key pair" in refusal(chain, public_key=spki(other.certificate))
     nobody = chain_of(station(organization=None))
+    with pytest.raises(CertificateInvalid, match=r"A00\.FR\.509"):
+        check_subject(nobody.leaf)
+    check_subject(nobody.leaf, require_organization=False)
     text = refusal(nobody, organization="Org", require_organization=False)
     assert "belongs to none, not to Org" in text
     nameless = issue(Recipe(common_name=None, not_before=NOW, not_after=NOW), PKI.csms_ca)
@@ -268,6 +271,16 @@ def test_of_several_paths_one_that_is_good_suffices() -> None:
     leaf, _ = certificate("leaf", (new, key))
     assert judge(Chain(leaf), (old, new), NOW) == (leaf, new)
     assert "expired" in refusal(Chain(leaf), (old,))
+
+
+def test_authorities_that_sign_each_other_lead_nowhere() -> None:
+    one, two = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root, _ = certificate("root", extensions=(CA,))
+    a, _ = certificate("A", (certificate("B", key=two)[0], two), key=one, extensions=(CA,))
+    b, _ = certificate("B", (a, one), key=two, extensions=(CA,))
+    leaf, _ = certificate("leaf", (a, one))
+    assert "no installed root" in refusal(Chain(leaf, (a, b)), (root,))
+    assert judge(Chain(leaf, (a, b)), (b,), NOW) == (leaf, a, b)
 
 
 def test_a_crowd_of_look_alikes_costs_a_bounded_number_of_checks() -> None:

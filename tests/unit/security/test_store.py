@@ -294,7 +294,7 @@ def test_the_replaced_root_is_kept_until_the_first_good_connection(
         assert each.entries() == 1
         assert len(each.listed([RootUse.CSMS])) == 2
     before = {one.data for one in store.listed()}
-    assert store.settle_roots() == (S.r0,)
+    assert again(store).settle_roots() == (S.r0,)
     for each in (store, again(store)):
         assert each.roots(RootUse.CSMS, fallback=True) == (S.r1,)
         assert each.fallback_roots() == each.settle_roots() == ()
@@ -747,15 +747,29 @@ def test_a_certificate_may_come_with_its_key(store: CertificateStore) -> None:
         store.import_leaf(STATION, issued.chain_pem, "x")
 
 
+def test_a_path_ends_at_the_lowest_root(store: CertificateStore) -> None:
+    store.install_root(RootUse.V2G, PKI.v2g_upper_ca.certificate)
+    store.install_root(RootUse.V2G, PKI.v2g_root.certificate)
+    chain = chain_of(PKI.secc("SECC"))
+    assert store.path(chain, V2G) == chain.certificates
+    store.install_root(RootUse.V2G, PKI.v2g_ca.certificate)
+    assert store.path(chain, V2G) == chain.certificates[:2]
+    assert store.path(chain, STATION) == chain.certificates
+
+
 def test_a_temporary_file_of_a_power_cut_is_swept_away(
     store: CertificateStore, folder: Path
 ) -> None:
     store.install_root(RootUse.CSMS, ROOT)
     left = folder / "csms/.x.pem.tmp"
     left.write_text("half")
+    others = [folder / "csms/.mine", folder / "csms/x.tmp"]
+    for each in others:
+        each.write_text("")
     assert store.roots(RootUse.CSMS) == (ROOT,)
     store.install_root(RootUse.CSMS, OTHER.csms_root.certificate)
     assert not left.exists()
+    assert all(each.exists() for each in others)
 
 
 def test_a_file_system_that_cannot_force_a_folder_to_the_disk_is_no_failure(

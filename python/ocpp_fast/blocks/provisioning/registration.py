@@ -117,7 +117,12 @@ class Provisioning:
                 firmware_version=config.firmware_version,
             ),
         )
-        response = await context.call(request, m.BootNotificationResponse)
+        await context.call_at_once(request, m.BootNotificationResponse, self._take)
+
+    def _take(self, response: v21.BootNotificationResponse) -> None:
+        """The answer of the CSMS. Comes before the next frame is looked at, which may be a request
+        that the CSMS sent right behind it."""
+        context = self._context
         _log.info("the CSMS answered the boot with %s", response.status)
         context.registration = Registration(response.status)
         if context.registration is Registration.ACCEPTED:

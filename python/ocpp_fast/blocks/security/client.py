@@ -14,7 +14,7 @@ from ocpp_fast.errors import (
     CertificateInvalid,
     ConfigurationError,
     ConnectionLost,
-    PeerError,
+    OcppError,
     StorageError,
 )
 from ocpp_fast.messages.version import OcppVersion
@@ -42,6 +42,8 @@ _log = logging.getLogger(__name__)
 REQUESTS: Final = "signing.requests"
 """Name of the durable fact."""
 _CLIENT_PROFILE: Final = 3
+_V2G_BITS: Final = 256
+"""ISO 15118 knows elliptic curves only."""
 _TRIGGERS: Final = {
     "SignChargingStationCertificate": STATION,
     "SignV2GCertificate": "V2GCertificate",
@@ -223,10 +225,12 @@ class ClientCertificates:
     async def _send(self, request_id: int) -> None:
         """Sends a request that is due, if it can go now; else it goes after `accepted`."""
         request = self._outstanding.get(request_id)
-        if request is None or request.stopped or request_id not in self._due:
+        if request is None or request.stopped:
+            self._forget(request_id)
             return
         triggered = request_id in self._triggered
-        if not (self._context.accepted or (triggered and self._is_pending())):
+        may_send = self._context.accepted or (triggered and self._is_pending())
+        if request_id not in self._due or not may_send or not self._settings.is_wanted(request.use):
             return
         self._due.discard(request_id)
         m = self._context.messages
@@ -237,7 +241,7 @@ class ClientCertificates:
         except (ConnectionLost, NotAccepted):
             self._due.add(request_id)
             return
-        except PeerError as error:  # As if it had been accepted and then forgotten.
+        except OcppError as error:  # As if it had been accepted and then forgotten.
             _log.warning("SignCertificate failed: %s", error)
             refused = False
         else:
@@ -298,6 +302,7 @@ class ClientCertificates:
         if pause_s is None:
             _log.error("the CSMS owes a %s; it is not asked again", request.use)
             self._outstanding.put(replace(request, stopped=True))
+            self._forget(request.id)
             return
         self._timers[request.id] = self._context.clock.call_later(
             pause_s, partial(self._send_soon, request.id)
@@ -307,6 +312,7 @@ class ClientCertificates:
         """SignCertificate was answered Rejected."""
         _log.error("the CSMS refuses to have a %s signed", request.use)
         self._outstanding.drop(request)
+        self._forget(request.id)
         self._certificates.store().discard_key(request.key_id)
         await self._keep_if_possible()
         if request.use != STATION:  # A02.FR.21
@@ -362,19 +368,16 @@ class ClientCertificates:
         from ocpp_fast.security.store import RootUse
 
         store = self._certificates.store()
-        if asked.use == STATION:
-            anchors = store.roots(RootUse.CSMS, fallback=True)
-            purpose = Purpose.CLIENT
-        else:
-            anchors = store.roots(RootUse.V2G)
-            purpose = Purpose.SERVER
+        is_station = asked.use == STATION
         judge(
             chain,
-            anchors,
+            store.roots(RootUse.CSMS, fallback=True) if is_station else store.roots(RootUse.V2G),
             self._context.clock.now(),
-            purpose=purpose,
+            purpose=Purpose.CLIENT if is_station else Purpose.SERVER,
             common_name=asked.common_name,
             organization=asked.organization,
+            station=is_station,
+            elliptic_bits=None if is_station else _V2G_BITS,
         )
 
     def _invalid(
@@ -386,7 +389,7 @@ class ClientCertificates:
         for each in tuple(self._outstanding.active()):
             if use in (None, each.use) and request_id in (None, each.id):
                 self._outstanding.put(replace(each, stopped=True))
-                self._forget_timer(each.id)
+                self._forget(each.id)
         self._context.spawn(self._keep_if_possible(), "keep requests")
         return self._rejected("InvalidCertificate", reason)
 
@@ -395,8 +398,8 @@ class ClientCertificates:
         store = self._certificates.store()
         for each in self._outstanding.answered(asked):
             store.discard_key(each.key_id)
-            self._forget_timer(each.id)
-        self._forget_timer(asked.id)
+            self._forget(each.id)
+        self._forget(asked.id)
         self._context.spawn(self._keep_if_possible(), "keep requests")
         text = f"new {asked.use}: {label}"
         self._events.report("ReconfigurationOfSecurityParameters", text)
@@ -429,7 +432,10 @@ class ClientCertificates:
         except StorageError as error:  # After a restart it is asked for once more.
             _log.error("what was asked of the CSMS cannot be stored: %s", error)
 
-    def _forget_timer(self, request_id: int) -> None:
+    def _forget(self, request_id: int) -> None:
+        """The request is not sent any more."""
+        self._due.discard(request_id)
+        self._triggered.discard(request_id)
         if (timer := self._timers.pop(request_id, None)) is not None:
             timer.cancel()
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
+from ocpp_fast.blocks.context import text_of
 from ocpp_fast.connectivity.rotation import Generation
 from ocpp_fast.device_model.handle import INTERNAL
 from ocpp_fast.errors import ConfigurationError, StorageError
@@ -31,14 +35,29 @@ _SLOT: Final = "NetworkConfiguration"
 _VARIABLE: Final = "BasicAuthPassword"
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What there was before a change, so that it can be again."""
+
+    password: str = field(repr=False)
+    """That of the link."""
+    common: str | None = field(repr=False)
+    """What slots without a password of their own had."""
+    slot: int
+    """The slot of the link."""
+    is_own: bool
+    """Whether that slot had one of its own."""
+
+
 class Passwords:
     """Sees to it that the station never has only a password that the CSMS refuses.
 
     The password is SecurityCtrlr.BasicAuthPassword (A01.FR.01). When the CSMS sets it, the one that
     the link in use was opened with becomes the previous one, durable before the new one is. The
     answer goes out, then the station reconnects with the new one. Both are kept until a link was
-    opened with either, which is then the password; where two are known, the dialler tries them in
-    turns. No more than two are ever kept: a password that has never worked is not worth it.
+    opened with either, which is then the password; where two are known, the dialler tries the other
+    one when the CSMS has refused the first. No more than two are ever kept: a password that has
+    never worked is not worth it.
 
     In profiles without a password nothing is dialled anew, and there is no previous one.
     """
@@ -50,51 +69,63 @@ class Passwords:
         storage: Storage,
         events: SecurityEvents,
         *,
+        common: Callable[[], str | None],
         reconnect: Callable[[str], None],
     ) -> None:
-        """`reconnect` closes the link, for the reason given, and dials again at once."""
+        """`common` is the password of slots that have none of their own; `reconnect` closes the
+        link, for the reason given, and dials again at once."""
         self._context = context
         self._device_model = device_model
         self._storage = storage
         self._events = events
+        self._common = common
         self._reconnect = reconnect
         self._in_use: str | None = None
-        """The password of the link."""
-        self._previous: str | None = None
+        """The password of the link, and its slot."""
+        self._slot = 0
+        self._kept: _Kept | None = None
         self._kept_for: Message | None = None
-        """The request that the previous one is kept for, until that is accepted."""
+        """The request that it is kept for, until that is accepted."""
 
     @property
     def previous(self) -> str | None:
         """The password that worked before the present one, which has not proved good yet; None
         when there is nothing to go back to."""
-        return self._previous
+        return None if self._kept is None else self._kept.password
 
     async def open(self) -> None:
         """Takes up what an earlier run left; raises `StorageError`."""
-        self._previous = (await self._storage.state_load()).get(PREVIOUS)
+        text = (await self._storage.state_load()).get(PREVIOUS)
+        if text is not None:
+            try:
+                self._kept = _Kept(**orjson.loads(text))
+            except (TypeError, ValueError):  # Without the text, which is a password.
+                _log.error("the previous password cannot be read")
 
     async def connected(self, link: Link) -> None:
-        """There is a link: the password it was opened with is the password from now on."""
+        """There is a link: if it was opened with the old password or the new one, that is the
+        password from now on. One over a slot with a password of its own proves nothing."""
         target = link.target
-        self._in_use = target.password
-        if self._previous is None or target.password is None:
+        self._in_use, self._slot = target.password, link.slot.slot
+        if self._kept is None or target.password is None:
             return
         if target.password_generation is Generation.OLD:
-            await self._go_back(self._previous, link.slot.slot)
-        await self._forget()
+            if await self._go_back(self._kept):
+                await self._forget()
+        elif target.password == self._common():
+            await self._forget()
 
     # --- SetVariables, see `SettingObserver` ----------------------------------------------
 
     async def before(self, request: Message) -> None:
         """Keeps the old password before there is a new one. A failing storage refuses the
         request: without a way back there is no way forward."""
-        if self._place_in(request) is None or self._previous is not None:
+        if self._place_in(request) is None or self._kept is not None or self._in_use is None:
             return
-        if (password := self._in_use) is None:
-            return
-        await self._storage.state_store({PREVIOUS: password})
-        self._previous, self._kept_for = password, request
+        own = text_of(self._device_model, _SLOT, _VARIABLE, instance=str(self._slot))
+        kept = _Kept(self._in_use, self._common(), self._slot, own == self._in_use)
+        await self._storage.state_store({PREVIOUS: orjson.dumps(asdict(kept)).decode()})
+        self._kept, self._kept_for = kept, request
 
     async def after(self, request: Message, response: Message) -> After | None:
         """Notes the change (A01.FR.11), and reconnects."""
@@ -134,30 +165,38 @@ class Passwords:
 
     # --- inside ---------------------------------------------------------------------------
 
-    async def _go_back(self, password: str, slot: int) -> None:
-        """The CSMS has refused the new password and taken the old one."""
+    async def _go_back(self, kept: _Kept) -> bool:
+        """The CSMS has refused the new password and taken the old one: puts back what was where.
+        False if that cannot be."""
         _log.warning("the CSMS does not know the new password, the old one stays")
-        await self._put_back(_COMPONENT, None, password)
-        # The slot has none of its own any more, or the new one (B09.FR.27).
-        await self._put_back(_SLOT, str(slot), password)
+        if kept.is_own:
+            is_back = await self._put_back(_SLOT, str(kept.slot), kept.password)
+            if kept.common is not None:
+                await self._put_back(_COMPONENT, None, kept.common)
+        else:
+            # One that the configuration has given may be shorter than the CSMS may set.
+            is_back = await self._put_back(_COMPONENT, None, kept.password)
+            is_back = is_back or await self._put_back(_SLOT, str(kept.slot), kept.password)
         await self._events.notify(
             "ReconfigurationOfSecurityParameters",
             f"the CSMS refused the new {_VARIABLE}, the one before is back",
         )
+        return is_back
 
-    async def _put_back(self, component: str, instance: str | None, password: str) -> None:
+    async def _put_back(self, component: str, instance: str | None, password: str) -> bool:
         try:
             variable = self._device_model.variable(component, _VARIABLE, instance=instance)
-            if instance is None or variable.text():
-                await variable.store(password, source=INTERNAL)
+            await variable.store(password, source=INTERNAL)
         except ConfigurationError as error:
-            _log.error("the old password cannot be set again: %s", error)
+            _log.warning("the old password cannot be put back there: %s", error)
+            return False
         except StorageError as error:  # It holds all the same, and is stored later.
             _log.error("the old password cannot be stored: %s", error)
+        return True
 
     async def _forget(self) -> None:
         """There is one password again."""
-        self._previous = None
+        self._kept = None
         try:
             await self._storage.state_store({PREVIOUS: None})
         except StorageError as error:  # The next start finds it, and proves it wrong again.

@@ -378,6 +378,47 @@ def test_without_a_link_a_request_waits_for_the_next_one(tmp_path: Path) -> None
     in_world(scenario, tmp_path)
 
 
+def test_a_request_that_the_version_cannot_say_waits_for_one_that_can(tmp_path: Path) -> None:
+    """The CSMS may choose another version for the next link."""
+
+    async def scenario(world: World) -> None:
+        Ca(world)
+        iso15118(world)
+        await world.connect()
+        world.clock.call_later(CALL_TAKES_S / 2, world.disconnect)
+        await world.trigger("SignV2G20Certificate")
+        world.context.use_version(OcppVersion.V201)
+        await world.connect()
+        await world.settle()
+        assert len(world.calls) == 1
+        world.disconnect()
+        world.context.use_version(OcppVersion.V21)
+        await world.connect()
+        await world.settle()
+        assert [each.certificate_type for each in world.calls] == [V2G20, V2G20]
+
+    in_world(scenario, tmp_path)
+
+
+def test_what_is_over_is_forgotten(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        ca = Ca(world)
+        await world.connect()
+        for number in range(5):
+            await world.trigger(SIGN)
+            if number % 2:
+                await ca.answer()
+        world.answers["SignCertificate"] = lambda _: world.m.SignCertificateResponse(
+            status="Rejected"
+        )
+        await world.trigger(SIGN)
+        await world.settle(40_000)
+        client = world.client
+        assert (client._due, client._triggered, client._timers) == (set(), set(), {})
+
+    in_world(scenario, tmp_path)
+
+
 def test_variables_that_are_not_there_mean_never_again(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         Ca(world)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,17 @@ def present(world: World) -> str | None:
 
 
 async def kept(world: World) -> str | None:
-    return (await world.storage.state_load()).get("password.previous")
+    """The password that is stored as the previous one."""
+    text = (await world.storage.state_load()).get("password.previous")
+    if text is None:
+        return None
+    password: str = json.loads(text)["password"]
+    return password
+
+
+def own(world: World, slot: int = 1) -> Any:
+    """NetworkConfiguration.BasicAuthPassword."""
+    return world.model.variable("NetworkConfiguration", "BasicAuthPassword", instance=str(slot))
 
 
 @pytest.mark.parametrize("profile", [1, 2])
@@ -74,20 +85,78 @@ def test_the_new_password_goes_when_the_csms_takes_the_old_one(tmp_path: Path) -
     in_world(scenario, tmp_path, profile=1)
 
 
-def test_the_slot_in_use_goes_back_too(tmp_path: Path) -> None:
-    """B09.FR.27: the slot has got the new password as well, if it had one of its own."""
+def test_what_was_where_is_there_again(tmp_path: Path) -> None:
+    """B09.FR.27: the slot has lost its own password to the new one; other CSMSs are not to learn
+    it when it comes back."""
 
     async def scenario(world: World) -> None:
-        own = world.model.variable("NetworkConfiguration", "BasicAuthPassword", instance="1")
-        other = world.model.variable("NetworkConfiguration", "BasicAuthPassword", instance="2")
-        own.set(PASSWORD)
-        other.set(NEWER)
+        world.configure("SecurityCtrlr", BasicAuthPassword=NEWER)
+        own(world).set(PASSWORD)
         await world.connect()
         await world.set("BasicAuthPassword", NEW)
-        own.set(NEW)
+        own(world).set("")
         world.disconnect()
         await world.connect(old=True)
-        assert (present(world), own.text(), other.text()) == (PASSWORD, PASSWORD, NEWER)
+        assert (present(world), own(world).text()) == (NEWER, PASSWORD)
+        assert not own(world, 2).text()
+        assert await kept(world) is None
+
+    in_world(scenario, tmp_path, profile=1)
+
+
+def test_a_short_password_of_the_configuration_comes_back_too(tmp_path: Path) -> None:
+    """The CSMS could not set it (A00.FR.205), but it is what works."""
+
+    async def scenario(world: World) -> None:
+        await world.connect()
+        await world.set("BasicAuthPassword", NEW)
+        world.disconnect()
+        await world.connect(old=True)
+        assert (own(world).text(), await kept(world)) == ("short", None)
+        world.disconnect()
+        await world.connect()
+        assert world.passwords._in_use == "short"
+
+    in_world(scenario, tmp_path, profile=1, password="short")
+
+
+def test_a_password_that_cannot_be_put_back_stays_the_previous_one(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        world.password = "x" * 100
+        await world.connect()
+        await world.set("BasicAuthPassword", NEW)
+        for _ in range(2):
+            world.disconnect()
+            await world.connect(old=True)
+            assert world.passwords.previous == "x" * 100
+
+    in_world(scenario, tmp_path, profile=1)
+
+
+def test_a_link_over_another_slot_proves_nothing(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        own(world, 2).set(NEWER)
+        await world.connect()
+        await world.set("BasicAuthPassword", NEW)
+        world.disconnect()
+        await world.connect(slot=2)
+        assert world.passwords.previous == PASSWORD
+        world.disconnect()
+        await world.connect()
+        assert world.passwords.previous is None
+
+    in_world(scenario, tmp_path, profile=1)
+
+
+def test_a_previous_password_that_cannot_be_read_is_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(world: World) -> None:
+        for text in ("rubbish", "{}", '{"password":"secret"}'):
+            world.storage.state_store({"password.previous": text})
+            again = await world.crash()
+            assert again.passwords.previous is None
+        assert "secret" not in caplog.text
 
     in_world(scenario, tmp_path, profile=1)
 
