@@ -257,7 +257,7 @@ def test_a_request_right_behind_the_boot_answer_finds_the_station_accepted(
     monkeypatch.setattr(Connection, "on_frame", both)
 
     async def scenario(site: Site) -> None:
-        (answer,) = [frame for _, _, frame in site.frames if frame[1] == "t1"]
+        (_, answer) = [frame for _, _, frame in site.frames if frame[1] == "t1"]
         assert answer == [3, "t1", {"status": "Accepted"}]
 
     at_site(scenario, version)

@@ -118,17 +118,18 @@ class Connectivity:
             await self._link.connection.close(code, reason)
 
     def reconnect(self, reason: str) -> None:
-        """Closes the link there is now and dials again without back-off: credentials or the
-        network configuration are new (A01, A02.FR.08). Does not wait."""
+        """Closes the link there is now and dials its slot again, without back-off and with what is
+        new: a password, a certificate (A01, A02.FR.08). Does not wait."""
         if self._link is not None:
             self._wanted = True
+            self._rotation.begin(self._link.slot.slot)
             self._link.connection.transport.close(1000, reason)
 
     def settle(self, link: Link) -> None:
         """The CSMS has accepted the station on this link, so it is a good one."""
         if self._link is link and not self._settled:
             self._settled = True
-            self._rotation.succeeded(link.slot.slot)
+            self._rotation.begin(link.slot.slot)
 
     def _next(self) -> Attempt | None:
         attempts = self._variables().network_profile_connection_attempts

@@ -69,8 +69,9 @@ class Rotation:
         """This slot cannot be used; it is not tried again in this lap."""
         self._tried[slot] = -1
 
-    def succeeded(self, slot: int) -> None:
-        """There is a good link over this slot: what follows its loss is a first lap."""
+    def begin(self, slot: int) -> None:
+        """There is a good link over this slot, or it has something new: what follows is a first
+        lap, from this slot on."""
         self._lap = 0
         self._tried.clear()
         self._in_use = slot

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from ocpp_fast.config import Variables
-from ocpp_fast.connectivity import Attempt, Connectivity, LinkEvents
+from ocpp_fast.connectivity import Attempt, Connectivity, Generation, LinkEvents
 from ocpp_fast.errors import ConnectFailed, ConnectFailure, OcppError
 from ocpp_fast.ids import Ids
 from ocpp_fast.testing import VirtualClock, run_virtual
 from ocpp_fast.transport.base import ClosedBy, CloseReason
 
+NEW, OLD = Generation.NEW, Generation.OLD
 REFUSED = ConnectFailed(ConnectFailure.NETWORK, "refused")
 UNUSABLE = ConnectFailed(ConnectFailure.SLOT, "SOAP")
 VARIABLES = Variables(
@@ -85,6 +86,7 @@ class Scene:
         self.script = list(script)
         self.settle = settle
         self.dials: list[tuple[float, int]] = []
+        self.generations: list[Generation] = []
         self.links: list[Any] = []
         self.failures: list[OcppError] = []
         self.connectivity = Connectivity(
@@ -98,6 +100,7 @@ class Scene:
 
     async def open(self, attempt: Attempt) -> Any:
         self.dials.append((self.clock.elapsed_s, attempt.slot))
+        self.generations.append(attempt.generation)
         step = self.script.pop(0) if self.script else REFUSED
         if isinstance(step, Exception):
             raise step
@@ -240,6 +243,21 @@ def test_a01_a02_a_reconnect_that_we_want_has_no_back_off() -> None:
         assert scene.slots == [1, 1]
 
     run([None, None], check, during=during, settle=False)
+
+
+def test_a02_fr_08_a_reconnect_begins_a_first_lap() -> None:
+    """A02.FR.08: what is new is tried first, even when the link came up in a lap of what is old
+    and has not proved good yet."""
+
+    async def during(scene: Scene) -> None:
+        await scene.clock.sleep(60)
+        scene.connectivity.reconnect("new certificate")
+
+    def check(scene: Scene) -> None:
+        assert scene.generations[:6] == [NEW] * 4 + [OLD, NEW]
+        assert scene.slots[4:6] == [1, 1]
+
+    run([REFUSED] * 4 + [None, None], check, during=during, settle=False)
 
 
 def test_closing_and_reconnecting_without_a_link_does_nothing() -> None:

@@ -54,9 +54,9 @@ def test_after_a_lap_the_last_good_slot_is_first() -> None:
 
 def test_after_a_loss_the_slot_in_use_is_first() -> None:
     rotation = Rotation()
-    rotation.succeeded(2)
+    rotation.begin(2)
     assert slots(failing(rotation, 5, (1, 2, 3), last_good=2)) == [2, 1, 3, 2, 1]
-    rotation.succeeded(4)  # a slot that the list does not name
+    rotation.begin(4)  # a slot that the list does not name
     assert slots(failing(rotation, 3, (1, 2), last_good=4)) == [1, 2, 4]
 
 
@@ -70,7 +70,7 @@ def test_credentials_change_with_every_lap() -> None:
 def test_a_success_begins_anew() -> None:
     rotation = Rotation()
     failing(rotation, 3, (1, 2))
-    rotation.succeeded(1)
+    rotation.begin(1)
     assert rotation.next((1, 2), 1, 1) == Attempt(1, NEW, 0)
 
 
