@@ -182,6 +182,7 @@ async def test_any_frame_of_the_peer_is_a_sign_of_life(sign: str) -> None:
                 SIGNS_OF_LIFE[sign](wire)
         assert not ours.closed.done()
         assert CLOCK.monotonic() - begun > 0.5
+        assert len(ours.frames) >= (5 if sign == "text" else 0)  # the sixth is under way
         assert await ours.end() == CloseReason(1006, "no answer to a ping", ClosedBy.NETWORK)
         wire.writer.close()
 

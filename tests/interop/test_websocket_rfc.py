@@ -188,12 +188,16 @@ async def test_a_violation_ends_the_link(case: str, side: str) -> None:
         say(wire)
         await asyncio.sleep(0)
         wire.send(TEXT, b"nothing after it is believed")
+        wire.send(BINARY, b"of any kind")
+        wire.send(TEXT, b"in frag", flags=0)
+        wire.send(CONTINUATION, b"ments")
         wire.send(PING, b"or answered")
         assert await wire.close_code() == code
         wire.writer.close()
         reason = await ours.end()
         assert (reason.code, reason.by) == (code, ClosedBy.VIOLATION)
         assert ours.frames == []
+        assert ours.binary_sizes == []
 
 
 # --- closing ---------------------------------------------------------------------------------
@@ -205,10 +209,12 @@ async def test_every_code_that_may_be_sent_is_taken_and_answered(code: int, side
     async with link(side) as (wire, ours):
         wire.send(CLOSE, close_payload(code, "schön".encode()))
         wire.send(TEXT, b"after the end")
+        wire.send(BINARY, b"after the end")
         wire.send(PING, b"after the end")
         assert await wire.close_code() == code
         assert await ours.end() == CloseReason(code, "schön", ClosedBy.PEER)
         assert ours.frames == []
+        assert ours.binary_sizes == []
         await wire.end()
 
 

@@ -8,6 +8,7 @@ from ocpp_fast.errors import (
     CallerError,
     CallErrorReceived,
     CallTimedOut,
+    CertificateInvalid,
     ConnectFailed,
     ConnectFailure,
     ConnectionLost,
@@ -24,7 +25,15 @@ from ocpp_fast.errors import (
     ValidationError,
 )
 
-CULPRITS = {CallerError, PeerError, TransportError, HardwareError, StorageError, RequestRefused}
+CULPRITS = {
+    CallerError,
+    CertificateInvalid,  # the certificate itself, whoever brought it
+    HardwareError,
+    PeerError,
+    RequestRefused,
+    StorageError,
+    TransportError,
+}
 
 SPEAKING = [
     (

@@ -263,6 +263,15 @@ def test_a_withdrawn_call_that_is_open_still_blocks_the_next(peer: Peer) -> None
     assert peer.exchange.next_frame(peer.now) is not None
 
 
+def test_a_call_that_could_not_be_sent_gives_its_turn_to_the_next(peer: Peer) -> None:
+    long, following = peer.submit("a"), peer.submit("b")
+    peer.exchange.take_back(following)  # it waits, so there is nothing to take back
+    peer.exchange.take_back(long)
+    assert peer.exchange.next_frame(peer.now) == following.frame
+    peer.exchange.take_back(long)
+    assert peer.exchange.open_call is following
+
+
 def test_withdrawing_what_has_ended_is_harmless(peer: Peer) -> None:
     call = peer.submit("a")
     peer.receive(3, "a", HEARTBEAT_RESULT)
@@ -302,6 +311,17 @@ def test_a_request_is_handed_on_and_answered_once(peer: Peer) -> None:
     assert answer is not None
     assert json.loads(answer) == [3, "x", {"currentTime": TIME}]
     assert peer.exchange.answer("x", peer.heartbeat_response()) is None
+
+
+def test_a_request_whose_answer_could_not_be_sent_waits_for_another(peer: Peer) -> None:
+    peer.receive(2, "a", "Heartbeat", {})
+    assert peer.exchange.answer("a", peer.heartbeat_response()) is not None
+    peer.exchange.take_back_answer("a")
+    assert peer.exchange.refuse("a", ErrorCode.INTERNAL_ERROR, "too long") is not None
+    assert peer.exchange.refuse("a", ErrorCode.INTERNAL_ERROR, "again") is None
+    peer.exchange.close(ConnectionLost(1006, ""))
+    peer.exchange.take_back_answer("a")
+    assert not peer.exchange.requests_in_progress
 
 
 def test_a_refused_request_gets_a_callerror_once(peer: Peer) -> None:

@@ -174,7 +174,7 @@ def forbids(current: int, wanted: int, *, allow_downgrade: bool) -> bool:
     """
     if wanted >= current:
         return False
-    return not (allow_downgrade and current > TLS_PROFILE and wanted == TLS_PROFILE)
+    return not (allow_downgrade and wanted == TLS_PROFILE)
 
 
 def content_objection(texts: Mapping[str, str | None], identity: str) -> str | None:

@@ -232,8 +232,7 @@ class PicowsTransport(WSListener):
                 self._close(CloseReason(_INTERNAL_ERROR, "", ClosedBy.LOCAL))
         self._on_frame = self._deliver = self.listener.on_frame
         self._on_binary = getattr(self.listener, "on_binary_message", None)
-        if self._ping_timer is None:  # Unless the listener has said how often.
-            self.ping_every(self._ping_interval_s)
+        self.ping_every(self._ping_interval_s)  # as the listener may have said by now
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type

@@ -176,6 +176,15 @@ async def test_of_a_configured_slot_only_what_is_left_open_is_taken() -> None:
     assert url.source() == "default"  # The configuration still says where it leads to.
 
 
+async def test_a_configured_slot_with_tls_is_the_same() -> None:
+    blob = [entry(1, ocppCsmsUrl="wss://one.test", securityProfile=2, messageTimeout=99)]
+    network = await opened(blob, csms_url="wss://one.test")
+    assert network.get(*BLOB) == ""
+    assert network.slots.read(1).message_timeout_s == 30
+    network = await opened(blob, csms_url="wss://one.test", security_profile=3)
+    assert network.get(*BLOB)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

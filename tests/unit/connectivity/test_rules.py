@@ -7,15 +7,20 @@ from itertools import product
 import pytest
 
 from ocpp_fast.connectivity.rules import (
+    Apn,
+    Vpn,
     apn_of,
     content_objection,
     endpoint,
     forbids,
+    profile_texts,
     slot_numbers,
     value_objection,
     vpn_of,
 )
 from ocpp_fast.errors import ConfigurationError
+from ocpp_fast.messages import OcppVersion
+from unit.connectivity.network_kit import apn, profile, vpn
 
 
 @pytest.mark.parametrize(
@@ -145,17 +150,47 @@ def test_networks_are_typed_and_keep_their_secrets() -> None:
         "ApnEnabled": "true", "Apn": "internet", "ApnUserName": "", "ApnPassword": "secret-1",
         "SimPin": "0042", "PreferredNetwork": "20404", "UseOnlyPreferredNetwork": "true",
         "ApnAuthentication": "PAP", "VpnEnabled": "true", "VpnServer": "vpn.test", "VpnUser": "u",
-        "VpnGroup": None, "VpnPassword": "secret-2", "VpnKey": "secret-3", "VpnType": "L2TP",
+        "VpnGroup": "g", "VpnPassword": "secret-2", "VpnKey": "secret-3", "VpnType": "L2TP",
     }  # fmt: skip
-    apn, vpn = apn_of(texts), vpn_of(texts)
-    assert apn is not None
-    assert vpn is not None
-    assert (apn.apn, apn.authentication, apn.user_name) == ("internet", "PAP", None)
-    assert (apn.password, apn.sim_pin, apn.preferred_network) == ("secret-1", "0042", "20404")
-    assert apn.use_only_preferred_network
-    assert (vpn.server, vpn.type, vpn.user, vpn.group) == ("vpn.test", "L2TP", "u", None)
-    assert (vpn.password, vpn.key) == ("secret-2", "secret-3")
-    assert "secret" not in f"{apn}{vpn}"
-    assert "0042" not in str(apn)
+    of_apn, of_vpn = apn_of(texts), vpn_of(texts)
+    assert of_apn is not None
+    assert of_vpn is not None
+    assert (of_apn.apn, of_apn.authentication, of_apn.user_name) == ("internet", "PAP", None)
+    assert (of_apn.password, of_apn.sim_pin, of_apn.preferred_network) == (
+        "secret-1",
+        "0042",
+        "20404",
+    )
+    assert of_apn.use_only_preferred_network
+    assert (of_vpn.server, of_vpn.type, of_vpn.user, of_vpn.group) == ("vpn.test", "L2TP", "u", "g")
+    assert (of_vpn.password, of_vpn.key) == ("secret-2", "secret-3")
+    assert "secret" not in f"{of_apn}{of_vpn}"
+    assert "0042" not in str(of_apn)
     off = {**texts, "ApnEnabled": "false", "VpnEnabled": None}
     assert (apn_of(off), vpn_of(off)) == (None, None)
+
+
+def test_networks_come_as_they_were_set() -> None:
+    """What SetNetworkProfile says, as variables, and what these say to the integrator."""
+    version = OcppVersion.V21
+    texts: dict[str, str | None] = {
+        **profile_texts(profile(version, apn=apn(version), vpn=vpn(version)))
+    }
+    of_apn, of_vpn = apn_of(texts), vpn_of(texts)
+    assert of_apn == Apn(
+        apn="internet", authentication="CHAP", user_name="user", password="apn secret",
+        sim_pin="1234", preferred_network="20404", use_only_preferred_network=True,
+    )  # fmt: skip
+    assert of_vpn == Vpn(
+        server="vpn.test", type="IKEv2", user="u", group="g", password="vpn secret", key="vpn key"
+    )
+    bare = profile(
+        version,
+        apn=version.module.APNType(apn="internet", apn_authentication="AUTO"),
+        vpn=vpn(version, group=None),
+    )
+    texts = {**profile_texts(bare)}
+    assert apn_of(texts) == Apn(apn="internet", authentication="AUTO")
+    found = vpn_of(texts)
+    assert found is not None
+    assert found.group is None

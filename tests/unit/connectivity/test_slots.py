@@ -185,6 +185,8 @@ async def test_a_password_that_comes_later_makes_it_profile_1() -> None:
     assert await network.set("SecurityCtrlr", "BasicAuthPassword", OTHER) == "Accepted"
     slot = network.slots.read(1)
     assert (slot.security_profile, slot.password) == (1, OTHER)
+    network.put(SLOT, "SecurityProfile", "0", 1)  # It is said now.
+    assert network.slots.read(1).security_profile == 0
     fixed = await Network(password=None, security_profile=0).open()
     await fixed.set("SecurityCtrlr", "BasicAuthPassword", OTHER)
     assert fixed.slots.read(1).security_profile == 0
@@ -272,6 +274,22 @@ async def test_a_password_that_is_taken_back_holds_for_the_slot() -> None:
     password = network.model.variable("SecurityCtrlr", "BasicAuthPassword")
     password.set(OTHER, source="internal")
     assert network.slots.read(2).password == OTHER
+
+
+async def test_a_password_that_is_taken_back_at_once_holds_for_the_slot() -> None:
+    network = await Network(slots=two(password=OTHER)).open()
+    network.connect(2)
+    assert await network.set("SecurityCtrlr", "BasicAuthPassword", "new password, 16") == "Accepted"
+    network.model.variable("SecurityCtrlr", "BasicAuthPassword").set(OTHER, source="internal")
+    assert network.slots.read(2).password == OTHER
+
+
+async def test_a_password_of_the_component_files() -> None:
+    network = Network(password=None)
+    number = network.slots.access.find("SecurityCtrlr", "BasicAuthPassword")
+    network.model.cache.default(number, 0, OTHER)
+    slot = (await network.open()).slots.read(1)
+    assert (slot.security_profile, slot.password) == (1, OTHER)
 
 
 async def test_a_refused_credential_clears_nothing() -> None:

@@ -497,6 +497,7 @@ BAD: dict[str, Callable[[Ca, str], str]] = {
     "wrong CN": lambda ca, csr: ca.authority.sign(csr, common_name="SN-0002"),
     "wrong O": lambda ca, csr: ca.authority.sign(csr, organization="Somebody else"),
     "no O": lambda ca, csr: ca.authority.sign(csr, organization=None),
+    "an authority": lambda ca, csr: ca.authority.sign(csr, authority=True),
     "self signed": lambda ca, _: ca.pki.root(SERIAL).pem,
     "another key": lambda ca, _: ca.pki.station(SERIAL, organization="Example Operator").chain_pem,
     "a root": lambda ca, _: ca.pki.csms_root.pem,
