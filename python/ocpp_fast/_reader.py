@@ -45,19 +45,8 @@ def _read(hint: Any, value: object, path: str) -> Any:
             return None
         (hint,) = (option for option in get_args(hint) if option is not NoneType)
         return _read(hint, value, path)
-    if origin in (tuple, frozenset):
-        if not isinstance(value, Sequence) or isinstance(value, str):
-            raise _error(path, "must be a list")
-        items = cast("Sequence[object]", value)
-        (each, *_) = get_args(hint)
-        read = (_read(each, item, f"{path}/{number}") for number, item in enumerate(items))
-        return tuple(read) if origin is tuple else frozenset(read)
-    if origin is Mapping:
-        if not isinstance(value, Mapping):
-            raise _error(path, "must be an object")
-        entries = cast("Mapping[str, object]", value)
-        (_, each) = get_args(hint)
-        return {name: _read(each, item, f"{path}/{name}") for name, item in entries.items()}
+    if origin is not None:
+        return _read_many(origin, get_args(hint), value, path)
     if is_dataclass(hint):
         return read_object(cast("type[Any]", hint), value, path)
     if issubclass(hint, Enum):
@@ -66,6 +55,19 @@ def _read(hint: Any, value: object, path: str) -> Any:
     if isinstance(value, bool) != (hint is bool) or not (number or isinstance(value, hint)):
         raise _error(path, f"must be {_NAMES[hint]}, is {value!r}")
     return float(cast("int", value)) if number else value
+
+
+def _read_many(origin: Any, arguments: tuple[Any, ...], value: object, path: str) -> Any:
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise _error(path, "must be an object")
+        entries = cast("Mapping[str, object]", value)
+        return {name: _read(arguments[1], item, f"{path}/{name}") for name, item in entries.items()}
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise _error(path, "must be a list")
+    items = cast("Sequence[object]", value)
+    read = (_read(arguments[0], item, f"{path}/{number}") for number, item in enumerate(items))
+    return tuple(read) if origin is tuple else frozenset(read)
 
 
 def _read_member(hint: type[Enum], value: object, path: str) -> Enum:

@@ -150,7 +150,7 @@ class ChargePoint:
             self._slots,
             self._passwords,
             self.certificates,
-            LinkEvents(self._on_connected, self._on_disconnected, self._on_connect_failed),
+            events=LinkEvents(self._on_connected, self._on_disconnected, self._on_connect_failed),
             opener=opener,
             connection_observer=observer,
             frame_log=frame_log,

@@ -1,12 +1,15 @@
 """The credentials of a station on the wire: what the CSMS sets holds from the next link on."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 from device_model.models import set_request
 from interop.raw_peer import LIMIT_S
 from interop.websocket_kit import CLOCK, Listener
 from ocpp_fast.config import StationConfig
+from ocpp_fast.connectivity import Attempt
+from ocpp_fast.connectivity.slots import Slots
 from ocpp_fast.device_model.component_files import ComponentFiles
 from ocpp_fast.dialling import Dialler
 from ocpp_fast.messages import OcppVersion
@@ -27,9 +30,21 @@ async def test_a01_fr_02_the_next_link_is_opened_with_what_was_set() -> None:
     config = StationConfig(
         identity="CS001", csms_url=f"ws://127.0.0.1:{server.port}/ocpp", password="configured"
     )
-    model = ComponentFiles().device_model(config, MemoryStorage(), clock=CLOCK)
-    dialler: Any = Dialler(config, model, CLOCK)
-    await asyncio.wait_for(dialler.open(Listener), LIMIT_S)
+    storage = MemoryStorage()
+    model = ComponentFiles().device_model(config, storage, clock=CLOCK)
+    nothing: Any = SimpleNamespace(
+        previous=None, configure_network_connection_profile_callback=None
+    )
+    dialler: Any = Dialler(
+        config,
+        Slots(model, config, storage),
+        nothing,
+        nothing,
+        tls=lambda: nothing,
+        variables=lambda: model.variables,
+        clock=CLOCK,
+    )
+    await asyncio.wait_for(dialler.open(Attempt(1), Listener), LIMIT_S)
     await model.set_variables(
         set_request(
             OcppVersion.V21,
@@ -37,7 +52,7 @@ async def test_a01_fr_02_the_next_link_is_opened_with_what_was_set() -> None:
             ("SecurityCtrlr", "Identity", None, "CS002"),
         )
     )
-    await asyncio.wait_for(dialler.open(Listener), LIMIT_S)
+    await asyncio.wait_for(dialler.open(Attempt(1), Listener), LIMIT_S)
     await server.close()
     used = [(each.path, each.credentials) for each in seen]
     assert used == [

@@ -8,8 +8,11 @@ the station and exact times: tests/pair/test_link_causes.py.
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -582,10 +585,65 @@ async def test_a_server_that_never_reads_is_left(monkeypatch: pytest.MonkeyPatch
         await one.accepted()
 
 
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+async def test_reconnects_leave_no_socket_task_or_object(
+    scheme: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A hundred losses and a hundred failed dials, after some for the caches to fill."""
+    folder = _trusting(tmp_path)
+    clock = SystemClock()
+    async with rig(monkeypatch, scheme=scheme, host="localhost", certificates=folder) as one:
+        if scheme == "wss":
+            chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+            # The root is in the store already; its authority signs the server.
+            pki = Pki(clock.now())
+            store = CertificateStore(folder, clock)
+            store.install_root(RootUse.CSMS, pki.csms_root.pem)
+            pki.server("localhost").write(chain, key)
+            one.front.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            one.front.tls.load_cert_chain(chain, key)
+            await one.front.stop_listening()
+            await one.front.listen()
+        await one.station.start()
+        await one.accepted()
+        write = one.point.device_model.write
+        write(retry_back_off_wait_minimum_s=1, retry_back_off_repeat_times=0)
+
+        async def flap(times: int) -> None:
+            for _ in range(times):
+                one.front.manner = bad_front.ANSWERS["503"]
+                one.front.reset()
+                await one.until(lambda: one.dials[-1].failure is not None)
+                one.front.heal()
+                await one.accepted()
+                del one.dials[:-1]
+
+        await flap(15)
+        gc.collect()
+        files, tasks = _open_files(), len(asyncio.all_tasks())
+        before = Counter(type(each).__name__ for each in gc.get_objects())
+        await flap(100)
+        await asyncio.sleep(0.2)
+        gc.collect()
+        after = Counter(type(each).__name__ for each in gc.get_objects())
+        assert _open_files() <= files + 3
+        assert len(asyncio.all_tasks()) <= tasks + 3
+        more = {name: after[name] - before[name] for name in after}
+        assert not {name: count for name, count in more.items() if count > 50}
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
 @pytest.mark.parametrize("manner", ["silence", "silence after the request", "503"])
-async def test_stop_in_the_middle_of_a_dial(manner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stop_in_the_middle_of_a_dial(
+    manner: str, scheme: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """`stop` does not wait for the dial, and leaves no connection behind."""
-    async with rig(monkeypatch) as one:
+    folder = _trusting(tmp_path)
+    async with rig(monkeypatch, scheme=scheme, certificates=folder) as one:
         one.front.manner = ANSWERS[manner]
         await one.station.start()
         await one.until(lambda: one.front.accepted == 1)

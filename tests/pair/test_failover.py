@@ -433,6 +433,63 @@ def test_a00_fr_004_a_profile_that_contradicts_the_address_is_none(url: str, pro
         StationConfig(identity=IDENTITY, csms_url=url, security_profile=profile)
 
 
+@versions
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_station_without_any_slot_that_can_be_dialled_waits_for_one(
+    count: int, version: OcppVersion
+) -> None:
+    """All slots are SOAP: nothing is dialled, nothing spins, the reason can be read; as soon as the
+    integrator mends one, it is dialled within the longest back-off."""
+
+    async def scenario(site: SlotSite) -> None:
+        model = site.point.device_model
+        await site.clock.sleep(3_600)
+        assert not site.log
+        error = site.point.connect_error
+        assert isinstance(error, ConnectFailed)
+        assert error.failure is ConnectFailure.SLOT
+        assert "SOAP" in str(error)
+        assert len(model.reads) < 3_600
+        transport = model.variable("NetworkConfiguration", "OcppTransport", instance=str(count))
+        transport.set("JSON")
+        await site.accepted(count, limit_s=16.5)
+
+    def before(site: SlotSite) -> None:
+        model = site.point.device_model
+        model.reads = []
+        inner = site.point._slots.read
+
+        def counted(slot: int, **options: Any) -> Any:
+            model.reads.append(slot)
+            return inner(slot, **options)
+
+        site.point._slots.read = counted
+        for slot in range(1, count + 1):
+            model.variable("NetworkConfiguration", "OcppTransport", instance=str(slot)).set("SOAP")
+
+    at_slots(scenario, version, before=before, count=count)
+
+
+@versions
+def test_a_slot_that_cannot_be_dialled_costs_no_attempt_and_no_pause(version: OcppVersion) -> None:
+    """A SOAP slot in the middle of the list is skipped with a named reason (B10.FR.03 is about
+    attempts, of which there are none)."""
+
+    async def scenario(site: SlotSite) -> None:
+        await site.until(lambda: len(site.log) >= 4 * ATTEMPTS, 1e4, every_s=1)
+        assert site.slots[: 4 * ATTEMPTS] == round_robin((1, 3, 1, 3), ATTEMPTS)
+        oracle = BackOffOracle(2, 3)
+        pauses = site.pauses()[: 4 * ATTEMPTS - 1]
+        assert pauses == pytest.approx([*oracle.sequence(len(pauses))], abs=0.01)
+
+    def before(site: SlotSite) -> None:
+        site.dead = {1, 3}
+        model = site.point.device_model
+        model.variable("NetworkConfiguration", "OcppTransport", instance="2").set("SOAP")
+
+    at_slots(scenario, version, before=before, count=3)
+
+
 # --- power cuts -------------------------------------------------------------------------------
 
 

@@ -255,6 +255,24 @@ def test_a01_in_pending_the_new_password_is_used_too(version: OcppVersion) -> No
 
 
 @versions
+def test_b10_fr_03_a_reconnect_that_is_wanted_is_no_failed_attempt(version: OcppVersion) -> None:
+    """B10.FR.03: the slot has all its attempts with the new password, though the CSMS had not
+    accepted the station on the link before."""
+
+    async def run(clock: VirtualClock) -> None:
+        site = SlotSite(clock, version, password=OLD)
+        site.csms.on("BootNotification", boot(version, clock, "Pending", 60))
+        async with site:
+            await site.until(lambda: site.point.registration == "Pending")
+            site.dead = {1}
+            await change(site)
+            await site.accepted(2)
+            assert site.slots == [1, *[1] * ATTEMPTS, 2]
+
+    run_virtual(run)
+
+
+@versions
 def test_a01_the_old_password_is_told_to_no_other_csms(version: OcppVersion) -> None:
     """A01.FR.12 in spirit: slot 2 has a password of its own; a 401 there does not make the station
     tell it the password that it had at slot 1."""

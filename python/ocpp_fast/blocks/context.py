@@ -171,9 +171,10 @@ class _Taken(Generic[_M]):
 
     def set_result(self, result: Message, /) -> None:
         """See `connection.Outcome.set_result`."""
+        if not isinstance(result, self._expected):
+            self.future.set_exception(TypeError(f"answered with {type(result).__name__}"))
+            return
         try:
-            if not isinstance(result, self._expected):
-                raise TypeError(f"answered with {type(result).__name__}")
             self._take(result)
         except Exception as error:  # Whoever waits is told; the socket's callback goes on.
             self.future.set_exception(error)

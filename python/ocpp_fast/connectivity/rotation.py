@@ -77,10 +77,8 @@ class Rotation:
         self._in_use = slot
 
     def _untried(self, priority: Sequence[int], attempts: int, last_good: int | None) -> int | None:
-        if self._lap:
-            first = last_good
-        else:
-            first = self._in_use if self._in_use in priority else None
+        listed = self._in_use if self._in_use in priority else None
+        first = last_good if self._lap else listed
         order = priority if first is None else (first, *priority)
         for slot in order:
             if 0 <= self._tried.get(slot, 0) < max(attempts, 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -121,7 +122,7 @@ class Scene:
     @property
     def pauses(self) -> list[float]:
         times = [0.0, *(at for at, _ in self.dials)]
-        return [round(b - a, 3) for a, b in zip(times, times[1:], strict=False)]
+        return [round(b - a, 3) for a, b in pairwise(times)]
 
 
 def run(
