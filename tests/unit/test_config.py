@@ -6,6 +6,7 @@ import pytest
 
 from ocpp_fast.config import (
     EvseConfig,
+    SlotConfig,
     StationConfig,
     TxPoint,
     Variables,
@@ -57,8 +58,66 @@ def test_a_toml_file(tmp_path: Path) -> None:
 
 
 def test_the_password_does_not_show() -> None:
-    config = StationConfig(identity="CS001", csms_url="ws://h", password="Sesame")
+    slot = SlotConfig(csms_url="ws://h", password="Simsim")
+    config = StationConfig(identity="CS001", csms_url="ws://h", password="Sesame", slots=(slot,))
     assert "Sesame" not in repr(config)
+    assert "Simsim" not in repr(config)
+
+
+def test_slots_and_interfaces(tmp_path: Path) -> None:
+    path = tmp_path / "station.toml"
+    path.write_text(
+        'identity = "CS001"\ncsms_url = "wss://one"\nsecurity_profile = 3\n'
+        'certificates = "pki/station"\n'
+        '[interfaces]\nWired0 = "eth0"\nWireless1 = "10.0.0.7"\n'
+        '[[slots]]\ncsms_url = "ws://two"\nsecurity_profile = 1\npassword = "0123456789abcdef"\n'
+        '[[slots]]\ncsms_url = "wss://three"\ninterface = "Wireless1"\nmessage_timeout_s = 10\n'
+    )
+    config = StationConfig.load(path)
+    assert (config.security_profile, config.certificates) == (3, "pki/station")
+    assert config.interfaces == {"Wired0": "eth0", "Wireless1": "10.0.0.7"}
+    assert config.slots == (
+        SlotConfig(csms_url="ws://two", security_profile=1, password="0123456789abcdef"),
+        SlotConfig(csms_url="wss://three", interface="Wireless1", message_timeout_s=10),
+    )
+
+
+_NEEDS_TLS = r": /security_profile: 2 needs a wss:// address"
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ('"security_profile": 4', r": /security_profile: must be from 0 to 3, is 4"),
+        ('"security_profile": 2', _NEEDS_TLS),
+        ('"interfaces": ["eth0"]', r": /interfaces: must be an object"),
+        ('"interfaces": {"Wired9": "eth0"}', r": /interfaces/Wired9: is not one of Wired0,"),
+        ('"interfaces": {"Wired0": 7}', r": /interfaces/Wired0: must be a string"),
+        ('"slots": [{}]', r": /slots/0/csms_url: is required"),
+        ('"slots": [{"csms_url": "http://h"}]', r": /slots/0/csms_url: not a ws:// or wss:// URL"),
+        (
+            '"slots": [{"csms_url": "ws://h", "security_profile": 2}]',
+            r": /slots/0/security_profile",
+        ),
+        (
+            '"slots": [{"csms_url": "ws://h", "interface": "eth0"}]',
+            r": /slots/0/interface: must be",
+        ),
+        (
+            '"slots": [{"csms_url": "ws://h", "message_timeout_s": 0.5}]',
+            r"/message_timeout_s: must",
+        ),
+        (
+            '"slots": [{"csms_url": "ws://h", "identity": "a:b"}]',
+            r": /slots/0/csms_url: .*no colon",
+        ),
+    ],
+)
+def test_a_mistake_in_the_network(tmp_path: Path, more: str, error: str) -> None:
+    path = tmp_path / "station.json"
+    path.write_text(f'{{"identity": "CS001", "csms_url": "ws://h", {more}}}')
+    with pytest.raises(ConfigurationError, match=error):
+        StationConfig.load(path)
 
 
 @pytest.mark.parametrize(
