@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import socket
 import ssl
 from collections import Counter
@@ -586,7 +585,7 @@ async def test_a_server_that_never_reads_is_left(monkeypatch: pytest.MonkeyPatch
 
 
 def _open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len([*Path("/proc/self/fd").iterdir()])
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])

@@ -177,7 +177,8 @@ def test_a_short_elliptic_key(profile: int, loop: str, tmp_path: Path) -> None:
 @EveryVersion
 @EveryTlsProfile
 def test_a_good_csms(profile: int, version: str, loop: str, tmp_path: Path) -> None:
-    """A00.FR.307, A00.FR.308, A00.FR.312, A00.FR.401, A00.FR.402, A00.FR.410, A00.FR.411,
+    """A00.FR.317, A00.FR.420: TLS as it is: the other end is a plain OpenSSL.
+    A00.FR.307, A00.FR.308, A00.FR.312, A00.FR.401, A00.FR.402, A00.FR.410, A00.FR.411,
     A00.FR.415"""
     wants = roots() if profile == 3 else None
     server = stranger(key_pair(tmp_path, good_server()), version, client_roots=wants)

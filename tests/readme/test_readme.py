@@ -23,6 +23,7 @@ PAGES = (
     "CHANGELOG.md",
     "bench/README.md",
     "config/README.md",
+    "docs/credentials.md",
     "docs/device-model.md",
     "docs/errors.md",
     "docs/network.md",

@@ -35,11 +35,6 @@ VARIABLES: Final = (
 SWITCHES: Final = ("VpnEnabled", "ApnEnabled", "UseOnlyPreferredNetwork")
 """Those that are true or false."""
 
-_KEPT: Final = (
-    "SecurityProfile", "OcppInterface", "OcppTransport", "OcppVersion", "MessageTimeout",
-)  # fmt: skip
-"""What an emptied slot keeps, since these have no empty value."""
-
 _READ_ONLY: Final = "ReadOnly"
 
 
@@ -114,12 +109,13 @@ class Access:
         return self._cache.describe(number)[12][0][1] != _READ_ONLY
 
     def emptied(self, slot: int) -> dict[int, str]:
-        """The writes after which nothing is in a slot."""
+        """The writes after which nothing is in a slot. What has no empty value, such as numbers, stays
+        as it is."""
         writes: dict[int, str] = {}
         for variable, text in self.texts(slot).items():
             number = self.number(slot, variable)
             empty = "false" if variable in SWITCHES else ""
-            if text and text != empty and variable not in _KEPT and self.fits(number, empty):
+            if text and text != empty and self.fits(number, empty):
                 writes[number] = empty
         return writes
 

@@ -322,8 +322,10 @@ async def test_where_a_slot_must_have_a_password_it_gets_the_same() -> None:
     network.connect(2)
     fits = network.slots.access.fits
     network.slots.access.fits = lambda number, text: bool(text) and fits(number, text)
-    assert await network.set("SecurityCtrlr", "BasicAuthPassword", "3" * 16) == "Accepted"
-    assert network.slots.read(2).password == "3" * 16
+    # Even the one that is shown: from now on it is everybody's.
+    for password in (OTHER, "3" * 16):
+        assert await network.set("SecurityCtrlr", "BasicAuthPassword", password) == "Accepted"
+        assert [network.slots.read(slot).password for slot in (1, 2)] == [password] * 2
 
 
 # --- connected --------------------------------------------------------------------------------
