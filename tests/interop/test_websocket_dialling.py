@@ -16,7 +16,7 @@ import uvloop
 
 from interop.raw_peer import LIMIT_S
 from interop.websocket_kit import CLOCK, Csms, Listener, csms, small
-from interop.wire_kit import EXTENSION, PING, wire_server
+from interop.wire_kit import CLOSE, EXTENSION, FIN, PING, wire_server
 from ocpp_fast.errors import ConnectFailed, ConnectFailure
 from ocpp_fast.transport import picows, sockets
 from ocpp_fast.transport.handshake import Credentials
@@ -259,18 +259,20 @@ def test_an_attempt_that_is_given_up_ends_its_connection_at_once(loop: str, tls:
     (uvloop.run if loop == "uvloop" else asyncio.run)(scenario())
 
 
+@pytest.mark.parametrize("frames", [((PING, 0),), ((CLOSE, FIN), (CLOSE, FIN))])
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_violation_of_the_server_leaves_no_exception_that_nobody_asks_for(
-    loop: str, caplog: pytest.LogCaptureFixture
+    loop: str, frames: Sequence[tuple[int, int]], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
         async with wire_server() as hand:
             ours = await dial(hand.port)
             wire = await hand.wires.get()
-            wire.send(PING, flags=0)
+            for kind, flags in frames:
+                wire.send(kind, flags=flags)
             assert await wire.close_code() == 1002
             wire.writer.close()
-            assert (await ours.end()).code == 1002
+            assert (await ours.end()).code == (1002 if len(frames) == 1 else 1005)
             del ours, wire
             gc.collect()
 
@@ -310,6 +312,8 @@ async def test_a_link_that_is_none_of_what_was_offered_is_closed_cleanly(
         wire = await asyncio.wait_for(hand.wires.get(), LIMIT_S)
         assert wire.response_header("Sec-WebSocket-Protocol") == "ocpp2.1, ocpp2.0.1"
         assert await wire.close_code() == 1002
+        await asyncio.sleep(0.01)
+        assert not attempt.done()  # before its connection has ended
         wire.writer.close()
         with pytest.raises(ConnectFailed) as caught:
             await attempt

@@ -3,7 +3,9 @@ those it may still use (A01, A02, M05)."""
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +37,7 @@ from pair.station_kit import TOKEN, VERSIONS
 
 OLD, NEW, NEWER = "old-password-0001", "new-password-0002", "newer-password-03"
 versions = pytest.mark.parametrize("version", VERSIONS)
+CONFIG = Path(__file__).parents[2] / "config" / "component_config"
 
 
 class Gate:
@@ -43,10 +46,11 @@ class Gate:
     def __init__(self, *known: str) -> None:
         self.known = {*known}
         self.seen: list[str | None] = []
+        self.status = 401
 
     def __call__(self, dial: Dial) -> BaseException | None:
         self.seen.append(dial.target.password)
-        return None if dial.target.password in self.known else http(401)
+        return None if dial.target.password in self.known else http(self.status)
 
 
 def at_gate(
@@ -107,12 +111,16 @@ def test_a01_the_station_reconnects_with_the_new_password(version: OcppVersion) 
 
 
 @versions
-def test_a01_a_csms_that_refuses_the_new_password_gets_the_old_one(version: OcppVersion) -> None:
+@pytest.mark.parametrize("status", [401, 403])
+def test_a01_a_csms_that_refuses_the_new_password_gets_the_old_one(
+    status: int, version: OcppVersion
+) -> None:
     """A01 with a way back: the very next dial, within the first back-offs; the variable then is
     what works, also after a power cut, and the security log says so (A01.FR.11)."""
     storage = MemoryStorage()
 
     async def scenario(site: SlotSite, gate: Gate) -> None:
+        gate.status = status
         await site.accepted(1)
         await site.station.plug_in(1)
         await site.station.swipe(TOKEN, 1)
@@ -250,6 +258,37 @@ def test_a01_in_pending_the_new_password_is_used_too(version: OcppVersion) -> No
             assert gate.seen == [OLD, NEW]
             site.csms.on("BootNotification", boot(version, clock, "Accepted", 0))
             await site.accepted(1)
+
+    run_virtual(run)
+
+
+@pytest.mark.parametrize("configured", [OLD, None])
+def test_a01_fr_01_the_configuration_goes_before_the_default_of_the_files(
+    configured: str | None, tmp_path: Path
+) -> None:
+    """A01.FR.01: and what was set at run time goes before both."""
+    folder = tmp_path / "component_config"
+    shutil.copytree(CONFIG, folder)
+    (file,) = folder.rglob("SecurityCtrlr.json")
+    content = json.loads(file.read_text())
+    content["properties"]["BasicAuthPassword"]["attributes"][0]["value"] = NEWER
+    file.write_text(json.dumps(content))
+
+    async def run(clock: VirtualClock) -> None:
+        for expected in (configured or NEWER, NEW):
+            site = SlotSite(
+                clock,
+                count=1,
+                password=configured,
+                security_profile=1,
+                component_config=str(folder),
+            )
+            if expected is NEW:
+                model = site.point.device_model
+                model.variable("SecurityCtrlr", "BasicAuthPassword").set(NEW)
+            async with site:
+                await site.accepted(1)
+                assert site.log[0].target.password == expected
 
     run_virtual(run)
 

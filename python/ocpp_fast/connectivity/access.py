@@ -109,8 +109,8 @@ class Access:
         return self._cache.describe(number)[12][0][1] != _READ_ONLY
 
     def emptied(self, slot: int) -> dict[int, str]:
-        """The writes after which nothing is in a slot. What has no empty value, such as numbers, stays
-        as it is."""
+        """The writes after which nothing is in a slot. What has no empty value, such as a number,
+        stays as it is."""
         writes: dict[int, str] = {}
         for variable, text in self.texts(slot).items():
             number = self.number(slot, variable)

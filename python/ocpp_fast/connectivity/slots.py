@@ -116,8 +116,7 @@ class Slots:
         is_former = former and kept is not None and kept[0] == slot
         if is_former and kept is not None:
             texts = {**dict.fromkeys(VARIABLES), **kept[1]}
-            profile = number_of(texts["SecurityProfile"]) or 0
-            objection = content_objection(texts, self.common.identity) or self._missing(profile)
+            objection = content_objection(texts, self.common.identity)
         else:
             texts = self._texts(slot)
             objection = self._objection(slot, texts)
@@ -161,7 +160,7 @@ class Slots:
                 return f"security profile {profile} is weaker than {good}, the one in use"
             if profile == 0 and not self._allows_profile_0():
                 return "security profile 0 is not allowed"
-        return self._missing(profile)
+        return None
 
     def listing_objection(self, slot: int, pending: Mapping[int, str]) -> Objection | None:
         """Why the CSMS may not take a slot into use (A05.FR.02, A05.FR.03, A05.FR.09, A05.FR.10,
@@ -224,8 +223,9 @@ class Slots:
         """Which certificate a security profile needs and has not.
 
         For an upgrade a root that the operating system brings will not do, and the station's own
-        certificate has to be valid. Else whether an expired one will do is for the CSMS to say
-        (A00.FR.430), and that there is none at all is found when it is to be shown.
+        certificate has to be valid. Nobody asks this at a dial: there a missing root is a CSMS
+        that cannot be verified, which is a security event (A00.FR.310), and whether an expired
+        client certificate will do is for the CSMS to say (A00.FR.430).
         """
         certificates = self._certificates
         if certificates is None or profile < TLS_PROFILE:

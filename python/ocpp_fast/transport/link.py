@@ -46,6 +46,7 @@ _NO_STATUS: Final = 1005
 _ABNORMAL: Final = 1006
 _INTERNAL_ERROR: Final = 1011
 _MAX_CLOSE_TEXT_BYTES: Final = 123
+_MAYBE_A_VIOLATION: Final = (ClosedBy.VIOLATION, ClosedBy.PEER)  # for picows
 # Shorter than any message: all of them take the way that looks closer.
 _NONE_AT_ONCE: Final = -1
 _DEFLATE: Final = DeflateSettings()
@@ -259,7 +260,7 @@ class PicowsTransport(WSListener):
         self._reassembly = self._deflater = None
         reason = self._reason or _unasked_end(transport)
         self._reason = reason
-        if reason.by is ClosedBy.VIOLATION and transport.is_client_side:
+        if reason.by in _MAYBE_A_VIOLATION and transport.is_client_side:
             # picows has an exception for whoever asks; unasked, it would be logged as lost.
             self._farewell = asyncio.ensure_future(transport.wait_disconnected())
             self._farewell.add_done_callback(_retrieve)
