@@ -215,6 +215,36 @@ def test_b10_fr_10_only_another_slot_is_booted_at_anew(version: OcppVersion) -> 
 
 
 @versions
+@pytest.mark.parametrize("what", ["address", "identity"])
+def test_b10_fr_10_another_csms_in_the_same_slot_is_booted_at_too(
+    what: str, version: OcppVersion
+) -> None:
+    """B10.FR.10 in its purpose: SetNetworkProfile has given the active slot another address, or the
+    station has another name; who gets it at the next connection may never have heard of it."""
+
+    async def scenario(site: SlotSite) -> None:
+        await site.accepted(1)
+        if what == "address":
+            assert await site.set_profile(1, "ws://other.test/ocpp", 1) == "Accepted"
+        else:
+            assert await site.set("Identity", "CS-OTHER", "SecurityCtrlr") == "Accepted"
+        assert site.boots(1) == 1
+        assert site.link is not None
+        site.link.cut()
+        await site.until(lambda: len(site.log) == 2)
+        await site.clock.sleep(2)
+        target = site.log[1].target
+        assert (target.slot.csms_url, target.slot.identity) == (
+            ("ws://other.test/ocpp", IDENTITY)
+            if what == "address"
+            else ("ws://one.test/ocpp", "CS-OTHER")
+        )
+        assert site.boots(1) == 2
+
+    at_slots(scenario, version, password="correct-horse-battery")
+
+
+@versions
 def test_nothing_but_the_boot_reaches_a_new_csms_before_it_accepts(version: OcppVersion) -> None:
     """B10.FR.10 with B02.FR.02: a transaction runs, its events wait for the acceptance."""
 

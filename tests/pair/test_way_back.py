@@ -591,6 +591,28 @@ def test_a00_fr_430_an_expired_certificate_is_still_shown(
 
 
 @versions
+@pytest.mark.parametrize("name", [f"{IDENTITY}1", f"x{IDENTITY}", "CS002", IDENTITY[:-1]])
+def test_a02_fr_06_07_a_certificate_of_another_station_is_refused(
+    name: str, version: OcppVersion, tmp_path: Path
+) -> None:
+    """A02.FR.06, A02.FR.07, A00.FR.511: signed by the right authority, for the right key, with a
+    name that is nearly ours; the one in use stays, the CSMS is told, nothing is dialled."""
+
+    async def scenario(site: CertificateSite) -> None:
+        await site.accepted(1)
+        authority = site.signer.authority
+        site.signer.forge = lambda request: authority.sign(request.csr, common_name=name)
+        await site.renew()
+        await site.clock.sleep(30)
+        assert len(site.log) == 1
+        assert site.ids_in_store == {site.shown[0]}
+        told = [event["type"] for event in site.sent("SecurityEventNotification")]
+        assert told.count("InvalidChargingStationCertificate") == 1
+
+    with_certificates(scenario, version, tmp_path)
+
+
+@versions
 @pytest.mark.parametrize("registration", ["Pending", "Accepted"])
 def test_a02_fr_08_a_new_certificate_is_tried_first_whatever_was_before(
     registration: str, version: OcppVersion, tmp_path: Path
@@ -615,6 +637,33 @@ def test_a02_fr_08_a_new_certificate_is_tried_first_whatever_was_before(
             assert site.ids_in_store == {site.shown[-1]}
 
     run_virtual(run)
+
+
+@versions
+def test_a02_fr_08_the_new_certificate_is_tried_at_a_slot_that_is_not_listed_any_more(
+    version: OcppVersion, tmp_path: Path
+) -> None:
+    """A02.FR.08: the CSMS of the last good slot (B10.FR.07) renews the certificate while the list
+    names only one that is dead; the reconnect is to the CSMS that has asked for it."""
+
+    async def scenario(site: CertificateSite) -> None:
+        await site.accepted(1)
+        model = site.point.device_model
+        model.variable("OCPPCommCtrlr", "NetworkConfigurationPriority").set("2")
+        site.dead = {2}
+        assert site.link is not None
+        site.link.cut()
+        await site.accepted(1, limit_s=300)
+        old = site.shown[-1]
+        await site.clock.sleep(30)
+        dials = len(site.log)
+        await site.renew()
+        await site.until(lambda: len(site.log) > dials)
+        await site.accepted(1, limit_s=300)
+        assert site.shown[-1] != old
+        assert site.ids_in_store == {site.shown[-1]}
+
+    with_certificates(scenario, version, tmp_path)
 
 
 # --- M05 --------------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ class Connectivity:
         new: a password, a certificate (A01, A02.FR.08). Does not wait."""
         if self._link is not None:
             self._wanted = True
-            self._rotation.begin(self._link.slot.slot)
+            self._rotation.begin(self._link.slot.slot, even_unlisted=True)
             self._link.connection.transport.close(1000, reason)
 
     def settle(self, link: Link) -> None:

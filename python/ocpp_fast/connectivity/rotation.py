@@ -44,6 +44,7 @@ class Rotation:
         self._lap = 0
         self._tried: dict[int, int] = {}
         self._in_use: int | None = None
+        self._even_unlisted = False
 
     def next(self, priority: Sequence[int], attempts: int, last_good: int | None) -> Attempt | None:
         """The attempt to make now; None when there is no slot at all.
@@ -69,16 +70,17 @@ class Rotation:
         """This slot cannot be used; it is not tried again in this lap."""
         self._tried[slot] = -1
 
-    def begin(self, slot: int) -> None:
-        """There is a good link over this slot, or it has something new: what follows is a first
-        lap, from this slot on."""
+    def begin(self, slot: int, *, even_unlisted: bool = False) -> None:
+        """There is a good link over this slot, or something new to be tried at it: what follows is
+        a first lap, from this slot on if it is listed, or anyway."""
         self._lap = 0
         self._tried.clear()
         self._in_use = slot
+        self._even_unlisted = even_unlisted
 
     def _untried(self, priority: Sequence[int], attempts: int, last_good: int | None) -> int | None:
-        listed = self._in_use if self._in_use in priority else None
-        first = last_good if self._lap else listed
+        in_use = self._in_use if self._even_unlisted or self._in_use in priority else None
+        first = last_good if self._lap else in_use
         order = priority if first is None else (first, *priority)
         for slot in order:
             if 0 <= self._tried.get(slot, 0) < max(attempts, 1):

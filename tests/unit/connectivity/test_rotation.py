@@ -60,6 +60,15 @@ def test_after_a_loss_the_slot_in_use_is_first() -> None:
     assert slots(failing(rotation, 3, (1, 2), last_good=4)) == [1, 2, 4]
 
 
+def test_what_is_new_is_tried_where_it_came_from() -> None:
+    """A02.FR.08: at the slot in use, even when the list names it no more."""
+    rotation = Rotation()
+    rotation.begin(4, even_unlisted=True)
+    made = failing(rotation, 4, (1, 2), last_good=4)
+    assert slots(made) == [4, 1, 2, 4]
+    assert [attempt.generation for attempt in made] == [NEW, NEW, NEW, OLD]
+
+
 def test_credentials_change_with_every_lap() -> None:
     """A02.FR.28, A03.FR.24: the old certificate after all entries failed with the new one, then
     in turns."""
