@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from ocpp_fast._core import decode_payload, encode_payload
 from ocpp_fast.errors import (
+    CallErrorReceived,
     ConfigurationError,
     ConnectionLost,
+    ErrorCode,
     MessageTooLong,
     OcppError,
     QueueFull,
@@ -98,6 +100,8 @@ class Delivery:
         self.outbox = Outbox() if outbox is None else outbox
         self.dead = 0
         """Messages given up since the start; `Storage.outbox_dead_letters` has them."""
+        self.unsupported = 0
+        """How many of them the CSMS has no use for: it does not know their action."""
         self._last_row_id = 0
         self._link: Link | None = None
         self._released = False
@@ -304,6 +308,10 @@ class Delivery:
         if isinstance(error, MessageTooLong):  # It will not become shorter.
             self.outbox.delivered(row)
             self._bury(row, error)
+        elif _is_unknown(row, error):
+            self.unsupported += 1
+            self.outbox.delivered(row)
+            self._bury(row, error)
         else:
             self._failed(row, error)
         self._send_next()
@@ -340,6 +348,14 @@ class Delivery:
         if self._drained is not None:
             self._drained.set_result(None)
             self._drained = None
+
+
+def _is_unknown(row: OutboxRow, error: OcppError) -> bool:
+    """Whether the CSMS does not know this kind of message, so that no attempt will help. Of
+    transactions it has to know (E13.FR.02); security events are news to many (A04)."""
+    if row.action == "TransactionEvent" or not isinstance(error, CallErrorReceived):
+        return False
+    return error.code in (ErrorCode.NOT_IMPLEMENTED, ErrorCode.NOT_SUPPORTED)
 
 
 def _fits(row: OutboxRow, version: OcppVersion) -> bool:

@@ -151,7 +151,7 @@ WRONG = "a wrong password, but long"
         (3, ["--pki", "{pki}", "--security-profile", "2"], r"\(client certificate\)"),
         (3, ["--tls-ca", "{pki}/csms/client-roots.pem", "--tls-cert", "{foreign}/contract.pem",
              "--tls-key", "{foreign}/contract.key"], r"\(client certificate\)"),
-        (3, [], r"\(slot\).*root certificate"),
+        (3, [], r"\(certificate\).*no.*root"),
     ],
 )  # fmt: skip
 def test_a_refusal_is_one_line_at_once(

@@ -12,13 +12,13 @@ from ocpp_fast.simulator import SimulatedStation
 
 
 class Witness(CsmsObserver):
-    """Waits for one message."""
+    """Waits for the one message, beside that of every start."""
 
     def __init__(self) -> None:
         self.event: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def on_request(self, station: StationRecord, action: str, request: Any) -> None:
-        if action == "SecurityEventNotification":
+        if action == "SecurityEventNotification" and request.type != "StartupOfTheDevice":
             self.event.set_result(request)
 
 

@@ -66,6 +66,11 @@ def their_csms(version: OcppVersion) -> type[Any]:
             self.states += [event["actual_value"] for event in event_data]
             return call_result.NotifyEvent()
 
+        # Where nobody handles an action, their 2.1 keeps silent.
+        @on("SecurityEventNotification")
+        def on_security_event(self, **_: Any) -> Any:
+            return call_result.SecurityEventNotification()
+
         @on("Authorize")
         def on_authorize(self, **_: Any) -> Any:
             return call_result.Authorize(id_token_info={"status": "Accepted"})

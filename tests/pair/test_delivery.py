@@ -20,7 +20,12 @@ versions = pytest.mark.parametrize("version", VERSIONS)
 OFTEN = {"tx_updated_interval_s": 10}
 
 
-def failing(version: OcppVersion, failures: int, kind: str = "Ended") -> dict[str, Any]:
+def failing(
+    version: OcppVersion,
+    failures: int,
+    kind: str = "Ended",
+    code: ErrorCode = ErrorCode.GENERIC_ERROR,
+) -> dict[str, Any]:
     """A CSMS that answers so many events of a kind with a CALLERROR, then all is well."""
     left = [failures]
 
@@ -28,7 +33,7 @@ def failing(version: OcppVersion, failures: int, kind: str = "Ended") -> dict[st
         m: Any = version.module
         if request.event_type == kind and left[0] > 0:
             left[0] -= 1
-            raise RequestRefused(ErrorCode.GENERIC_ERROR, "the database is asleep")
+            raise RequestRefused(code, "the database is asleep")
         return m.TransactionEventResponse()
 
     return {"TransactionEvent": answer}
@@ -176,6 +181,42 @@ def test_one_poisoned_transaction_does_not_hold_up_the_others() -> None:
         assert site.station.charge_point.delivery.waiting == 1
 
     at_site(scenario, variables=OFTEN, handlers=failing(OcppVersion.V21, 1))
+
+
+@pytest.mark.parametrize("code", [ErrorCode.NOT_IMPLEMENTED, ErrorCode.NOT_SUPPORTED])
+def test_what_a_csms_does_not_know_is_not_sent_again(code: ErrorCode) -> None:
+    """No attempt would help; the message is kept, and what comes behind it goes on."""
+    asked: list[str] = []
+
+    def unknown(_station: StationRecord, request: Any) -> Any:
+        asked.append(request.type)
+        raise RequestRefused(code, "never heard of it")
+
+    async def scenario(site: Site) -> None:
+        point = site.station.charge_point
+        point.on_security_event("TamperDetectionActivated")
+        point.on_security_event("MaintenanceLoginFailed")
+        await site.charge(10)
+        await site.clock.sleep(1)
+        assert asked == ["TamperDetectionActivated", "MaintenanceLoginFailed"]
+        assert (point.delivery.dead, point.delivery.unsupported) == (2, 2)
+        assert point.delivery.waiting == 0
+        (record,) = site.transactions
+        assert record.problems() == []
+
+    at_site(scenario, handlers={"SecurityEventNotification": unknown})
+
+
+@pytest.mark.parametrize("code", [ErrorCode.NOT_IMPLEMENTED, ErrorCode.NOT_SUPPORTED])
+def test_e13_fr_02_of_a_transaction_it_is_tried_again_whatever_the_code(code: ErrorCode) -> None:
+    """E13.FR.02: TransactionEvents have to be known to every CSMS."""
+
+    async def scenario(site: Site) -> None:
+        await site.charge(30)
+        delivery = site.station.charge_point.delivery
+        assert (delivery.dead, delivery.waiting) == (0, 1)
+
+    at_site(scenario, variables=OFTEN, handlers=failing(OcppVersion.V21, 1, code=code))
 
 
 def test_a_silent_csms_gets_the_event_again() -> None:

@@ -15,9 +15,9 @@ from ocpp_fast.security.pki import Pki
 from ocpp_fast.security.store import LeafUse
 from ocpp_fast.storage import MemoryStorage
 from ocpp_fast.testing import VirtualClock, run_virtual
+from pair.certificate_kit import CertificateSite
 from pair.link_kit import IDENTITY, SlotSite, http
 from pair.station_kit import VERSIONS
-from pair.test_way_back import CertificateSite
 
 versions = pytest.mark.parametrize("version", VERSIONS)
 
