@@ -196,7 +196,7 @@ def test_what_a_csms_does_not_know_is_not_sent_again(code: ErrorCode) -> None:
         point = site.station.charge_point
         point.on_security_event("TamperDetectionActivated")
         point.on_security_event("MaintenanceLoginFailed")
-        await site.charge(10)
+        await site.charge(30)
         await site.clock.sleep(1)
         assert asked == ["TamperDetectionActivated", "MaintenanceLoginFailed"]
         assert (point.delivery.dead, point.delivery.unsupported) == (2, 2)
@@ -204,7 +204,7 @@ def test_what_a_csms_does_not_know_is_not_sent_again(code: ErrorCode) -> None:
         (record,) = site.transactions
         assert record.problems() == []
 
-    at_site(scenario, handlers={"SecurityEventNotification": unknown})
+    at_site(scenario, variables=OFTEN, handlers={"SecurityEventNotification": unknown})
 
 
 @pytest.mark.parametrize("code", [ErrorCode.NOT_IMPLEMENTED, ErrorCode.NOT_SUPPORTED])
