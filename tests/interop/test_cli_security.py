@@ -60,7 +60,11 @@ def csms(*options: str | Path, **environment: str) -> Generator[tuple[str, list[
             yield f"{found[1]}://localhost{found[2]}", lines
         finally:
             process.send_signal(signal.SIGINT)
-            output, errors = process.communicate(timeout=LIMIT_S)
+            try:
+                output, errors = process.communicate(timeout=LIMIT_S)
+            except subprocess.TimeoutExpired:  # Who has started us may have SIGINT ignored.
+                process.kill()
+                raise
             lines += [first, *output.splitlines(), *errors.splitlines()]
 
 
