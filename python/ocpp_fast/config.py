@@ -25,6 +25,8 @@ MAX_CONNECTORS_PER_EVSE = 8
 MAX_SECURITY_PROFILE = 3
 TLS_PROFILE = 2
 """The first security profile with TLS."""
+CLIENT_CERTIFICATE_PROFILE = 3
+"""The one in which the station shows a certificate instead of a password."""
 INTERFACES = (
     *(f"Wired{number}" for number in range(4)),
     *(f"Wireless{number}" for number in range(4)),

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
-from ocpp_fast.config import TLS_PROFILE
+from ocpp_fast.config import CLIENT_CERTIFICATE_PROFILE, TLS_PROFILE
 from ocpp_fast.connectivity.link import Link, Target
 from ocpp_fast.connectivity.rotation import Generation
 from ocpp_fast.errors import ConnectFailed, ConnectFailure
@@ -29,7 +29,6 @@ __all__ = ["Dialler", "Opener", "Passwords"]
 
 _log = logging.getLogger(__name__)
 
-_CLIENT_CERTIFICATE_PROFILE: Final = 3
 _BASIC_AUTH_PROFILES: Final = (1, 2)
 _UNAUTHORIZED: Final = (401, 403)
 
@@ -81,7 +80,7 @@ class Dialler:
         slot = self._slots.read(attempt.slot, former=old)
         password, generation = self._password(slot)
         chain = None
-        if slot.security_profile == _CLIENT_CERTIFICATE_PROFILE:
+        if slot.security_profile == CLIENT_CERTIFICATE_PROFILE:
             chain = self._tls().client_chain(old=old)
         interface = await self._interface(slot)
         target = Target(slot, password, generation, chain, interface)

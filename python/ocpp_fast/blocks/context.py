@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ocpp_fast.ids import Ids
     from ocpp_fast.messages import Message, v21
     from ocpp_fast.router import After
+    from ocpp_fast.security.certificates import HashData
 
 __all__ = [
     "ActiveTransactions",
@@ -298,6 +299,16 @@ class Context:
         except (CallerError, ConnectionLost, PeerError) as error:
             _log.info("%s was not delivered: %s", type(request).__name__, error)
             return None
+
+    def hash_data(self, data: HashData) -> v21.CertificateHashDataType:
+        """What names a certificate in messages."""
+        m = self.messages
+        return m.CertificateHashDataType(
+            hash_algorithm=m.HashAlgorithmEnumType(data.hash_algorithm),
+            issuer_name_hash=data.issuer_name_hash,
+            issuer_key_hash=data.issuer_key_hash,
+            serial_number=data.serial_number,
+        )
 
     def status_info(
         self, reason_code: str | None, additional_info: str | None = None

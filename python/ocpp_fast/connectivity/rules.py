@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACTIVE",
-    "CLIENT_CERTIFICATE_PROFILE",
     "DOWNGRADE",
     "INVALID",
     "UNKNOWN_SLOT",
@@ -45,8 +44,6 @@ UNKNOWN_SLOT: Final = "InvalidConfSlot"
 ACTIVE: Final = "ActiveNetworkConf"
 """B09.FR.22."""
 
-CLIENT_CERTIFICATE_PROFILE: Final = 3
-"""The security profile in which the station shows a certificate instead of a password."""
 _PASSWORD: Final = 16
 """Fewest characters of a password (A00.FR.205)."""
 _MAX_URL: Final = 2_000

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocpp_fast.config import TLS_PROFILE
+from ocpp_fast.config import CLIENT_CERTIFICATE_PROFILE, TLS_PROFILE
 from ocpp_fast.connectivity.access import VARIABLES, Access, number_of
 from ocpp_fast.connectivity.credentials import CommonCredentials
 from ocpp_fast.connectivity.migration import migrate
 from ocpp_fast.connectivity.rules import (
-    CLIENT_CERTIFICATE_PROFILE,
     DOWNGRADE,
     INVALID,
     NetworkSlot,
@@ -61,11 +60,12 @@ class Slots:
         self._standing = Standing(self.access, storage)
         self._active: int | None = None
 
-    async def open(self) -> None:
-        """Takes up what an earlier run has left, finishes what a power cut has interrupted, and
-        moves the profiles of an older libocpp into the slots, see `migration`. The storage and the
-        device model are open already. Raises `StorageError`, after which it may be tried again."""
-        await self._standing.open(self.known)
+    async def open(self, state: Mapping[str, str]) -> None:
+        """Takes up what an earlier run has left in `Storage.state_load`, finishes what a power cut
+        has interrupted, and moves the profiles of an older libocpp into the slots, see
+        `migration`. The storage and the device model are open already. Raises `StorageError`,
+        after which it may be tried again."""
+        await self._standing.open(state, self.known)
         if self._standing.profile is not None:
             self.access.write("SecurityCtrlr", "SecurityProfile", str(self._standing.profile))
         if self.last_good is not None:
@@ -139,16 +139,13 @@ class Slots:
             is_former=is_former,
         )
 
-    def objection(self, slot: int) -> str | None:
+    def _objection(self, slot: int, texts: Mapping[str, str | None]) -> str | None:
         """Why a slot cannot be dialled; None if it can.
 
         Slots that the integrator has configured are trusted: only of those that the CSMS has made
         the security profile must not be below the one of the last good connection (A05.FR.06), nor
         0 unless AllowSecurityLevelZeroConnections says so.
         """
-        return self._objection(slot, self._texts(slot))
-
-    def _objection(self, slot: int, texts: Mapping[str, str | None]) -> str | None:
         if slot not in self.known:
             return "there is no such slot"
         if (objection := content_objection(texts, self.common.identity)) is not None:
@@ -219,7 +216,7 @@ class Slots:
     def _allows_profile_0(self) -> bool:
         return self.access.text("InternalCtrlr", "AllowSecurityLevelZeroConnections") == "true"
 
-    def _missing(self, profile: int, *, upgrade: bool = False) -> str | None:
+    def _missing(self, profile: int, *, upgrade: bool) -> str | None:
         """Which certificate a security profile needs and has not.
 
         For an upgrade a root that the operating system brings will not do, and the station's own

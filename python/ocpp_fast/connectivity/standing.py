@@ -49,9 +49,9 @@ class Standing:
         self.former: tuple[int, dict[str, str]] | None = None
         """A slot, and the variables it had when there was a good link over it last."""
 
-    async def open(self, known: tuple[int, ...]) -> None:
+    async def open(self, state: Mapping[str, str], known: tuple[int, ...]) -> None:
         """Takes up what an earlier run has left; raises `StorageError`."""
-        self._stored = await self._storage.state_load()
+        self._stored = dict(state)
         self.slot = number_of(self._stored.get(_LAST_GOOD))
         self.profile = number_of(self._stored.get(_PROFILE))
         self.former = _former(self._stored.get(_FORMER))

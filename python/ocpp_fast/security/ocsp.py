@@ -72,7 +72,6 @@ _WEEK: Final = timedelta(days=7)
 _WITHOUT_NEXT: Final = timedelta(days=1)
 """How old an answer may be that does not say how long it holds."""
 _FAILED_FOR: Final = timedelta(minutes=10)
-_AHEAD: Final = timedelta(hours=12)
 
 
 class Status(StrEnum):
@@ -335,15 +334,6 @@ class OcspCache:
         """The answer, if it may still be used."""
         status = self._kept.get(fingerprint(certificate))
         return status if status is not None and now < status.usable_until else None
-
-    def refresh_at(self, certificate: x509.Certificate) -> datetime | None:
-        """When to ask again: half a day before the answer ends, or in the middle of its time if it
-        holds for less than a day (M06.FR.10); None: now, there is no answer."""
-        status = self._kept.get(fingerprint(certificate))
-        if status is None or status.status is Status.FAILED:
-            return None if status is None else status.usable_until
-        end = status.usable_until - _SKEW
-        return max(end - _AHEAD, status.this_update + (end - status.this_update) / 2)
 
 
 class OcspClient:

@@ -178,9 +178,10 @@ class World:
     async def start(self) -> None:
         """What a charge point does before it connects."""
         await self.model.open()
-        await self.passwords.open()
-        await self.client.open()
-        await self.status.open()
+        state = await self.storage.state_load()
+        self.passwords.open(state)
+        await self.client.open(state)
+        self.status.open(state)
         self.installed.changed()
         self.spawn(self.model.run(), "store values")
         self.spawn(self.client.run(), "client certificates")

@@ -125,7 +125,7 @@ class Network:
     async def open(self) -> Self:
         await self.storage.open()
         await self.model.open()
-        await self.slots.open()
+        await self.slots.open(await self.storage.state_load())
         return self
 
     async def again(self, **config: Any) -> Network:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from ocpp_fast.blocks.context import text_of
+from ocpp_fast.config import TLS_PROFILE
 from ocpp_fast.device_model.handle import INTERNAL
 from ocpp_fast.errors import CertificateInvalid, ConfigurationError, StorageError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ocpp_fast.device_model import DeviceModel
     from ocpp_fast.messages import v21
     from ocpp_fast.router import Handler
-    from ocpp_fast.security.certificates import HashData
     from ocpp_fast.security.station import StationCertificates
     from ocpp_fast.security.store import Listed
 
@@ -26,7 +26,6 @@ __all__ = ["Certificates"]
 
 _log = logging.getLogger(__name__)
 
-_TLS_PROFILE: Final = 2
 _COMPONENT: Final = "SecurityCtrlr"
 _ENTRIES: Final = "CertificateEntries"
 # Who may install them over a link without TLS; names of libocpp.
@@ -85,7 +84,7 @@ class Certificates:
         """There is a link: if the new CSMS root has vouched for it, the one before it is not
         needed any more (M05.FR.13)."""
         self._profile = link.slot.security_profile
-        if self._profile < _TLS_PROFILE or link.old_root:
+        if self._profile < TLS_PROFILE or link.old_root:
             return
         try:
             removed = self._certificates.store().settle_roots()
@@ -125,8 +124,9 @@ class Certificates:
             certificate_hash_data_chain=[
                 m.CertificateHashDataChainType(
                     certificate_type=m.GetCertificateIdUseEnumType(each.certificate_type),
-                    certificate_hash_data=self._hash_data(each.data),
-                    child_certificate_hash_data=[*map(self._hash_data, each.children)] or None,
+                    certificate_hash_data=self._context.hash_data(each.data),
+                    child_certificate_hash_data=[*map(self._context.hash_data, each.children)]
+                    or None,
                 )
                 for each in found
             ],
@@ -148,7 +148,7 @@ class Certificates:
                 data.issuer_key_hash,
                 data.serial_number,
             )
-            keep = (RootUse.CSMS,) if self._profile >= _TLS_PROFILE else ()
+            keep = (RootUse.CSMS,) if self._profile >= TLS_PROFILE else ()
             removal = self._certificates.store().remove(wanted, keep_last=keep)
         if removal is Removal.ACCEPTED:
             text = f"certificate {data.serial_number} is deleted"
@@ -204,7 +204,7 @@ class Certificates:
 
     def _may_install(self, kind: str) -> bool:
         variable = _PLAIN_LINK.get(kind)
-        if self._profile >= _TLS_PROFILE or variable is None:
+        if self._profile >= TLS_PROFILE or variable is None:
             return True
         return text_of(self._device_model, "InternalCtrlr", variable) != "false"
 
@@ -218,12 +218,3 @@ class Certificates:
         except ConfigurationError:
             return None
         return None if limit is None else int(limit)
-
-    def _hash_data(self, data: HashData) -> v21.CertificateHashDataType:
-        m = self._context.messages
-        return m.CertificateHashDataType(
-            hash_algorithm=m.HashAlgorithmEnumType(data.hash_algorithm),
-            issuer_name_hash=data.issuer_name_hash,
-            issuer_key_hash=data.issuer_key_hash,
-            serial_number=data.serial_number,
-        )

@@ -12,6 +12,7 @@ from ocpp_fast.blocks.context import NotAccepted, number_of
 from ocpp_fast.errors import ConnectionLost, PeerError, StorageError, ValidationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from cryptography import x509
@@ -68,9 +69,8 @@ class CertificateStatus:
         """Whether all are to be asked for, due or not."""
         self._wake = asyncio.Event()
 
-    async def open(self) -> None:
-        """Takes up what an earlier run left; raises `StorageError`."""
-        state = await self._storage.state_load()
+    def open(self, state: Mapping[str, str]) -> None:
+        """Takes up what an earlier run left in `Storage.state_load`."""
         for name, text in state.items():
             if name.startswith(STATE):
                 try:

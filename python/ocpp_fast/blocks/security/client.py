@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ocpp_fast.blocks.context import NotAccepted, Registration
 from ocpp_fast.blocks.security.settings import STATION, V2G20, PlugAndCharge, SigningSettings
 from ocpp_fast.blocks.security.signing import Outstanding, Request
+from ocpp_fast.config import CLIENT_CERTIFICATE_PROFILE
 from ocpp_fast.errors import (
     CertificateInvalid,
     ConfigurationError,
@@ -41,7 +42,6 @@ _log = logging.getLogger(__name__)
 
 REQUESTS: Final = "signing.requests"
 """Name of the durable fact."""
-_CLIENT_PROFILE: Final = 3
 _V2G_BITS: Final = 256
 """ISO 15118 knows elliptic curves only."""
 _TRIGGERS: Final = {
@@ -108,9 +108,8 @@ class ClientCertificates:
 
     # --- life -----------------------------------------------------------------------------
 
-    async def open(self) -> None:
-        """Takes up what an earlier run left; raises `StorageError`."""
-        state = await self._storage.state_load()
+    async def open(self, state: Mapping[str, str]) -> None:
+        """Takes up what an earlier run left in `Storage.state_load`; raises `StorageError`."""
         try:
             self._outstanding = Outstanding.load(state.get(REQUESTS))
         except (KeyError, TypeError, ValueError):
@@ -182,7 +181,7 @@ class ClientCertificates:
         for use in _USES:
             if not self._settings.is_wanted(use) or self._outstanding.is_active(use):
                 continue
-            if use == STATION and self._profile != _CLIENT_PROFILE:
+            if use == STATION and self._profile != CLIENT_CERTIFICATE_PROFILE:
                 continue  # It is not in use.
             chain = self._certificates.store().client_chain(_leaf_use(use))
             if chain is None or chain.not_after - self._context.clock.now() > left:
@@ -287,14 +286,7 @@ class ClientCertificates:
         if (chain := store.client_chain(_leaf_use(use))) is not None:
             last = store.path(chain.chain, chain.use)[-1]
             root = last if last in roots else root
-        data = hash_data(root)
-        m = self._context.messages
-        return m.CertificateHashDataType(
-            hash_algorithm=m.HashAlgorithmEnumType(data.hash_algorithm),
-            issuer_name_hash=data.issuer_name_hash,
-            issuer_key_hash=data.issuer_key_hash,
-            serial_number=data.serial_number,
-        )
+        return self._context.hash_data(hash_data(root))
 
     def _wait(self, request: Request) -> None:
         """Sees to it that the request goes again when its certificate does not come."""
@@ -406,7 +398,7 @@ class ClientCertificates:
         self._on_changed(asked.use)
         m = self._context.messages
         response = m.CertificateSignedResponse(status=m.CertificateSignedStatusEnumType.ACCEPTED)
-        if asked.use != STATION or self._profile != _CLIENT_PROFILE:
+        if asked.use != STATION or self._profile != CLIENT_CERTIFICATE_PROFILE:
             return Reply(response)
 
         async def switch() -> None:

@@ -14,7 +14,7 @@ from ocpp_fast.device_model.handle import INTERNAL
 from ocpp_fast.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ocpp_fast.blocks.context import Context
     from ocpp_fast.blocks.security.events import SecurityEvents
@@ -93,9 +93,9 @@ class Passwords:
         when there is nothing to go back to."""
         return None if self._kept is None else self._kept.password
 
-    async def open(self) -> None:
-        """Takes up what an earlier run left; raises `StorageError`."""
-        text = (await self._storage.state_load()).get(PREVIOUS)
+    def open(self, state: Mapping[str, str]) -> None:
+        """Takes up what an earlier run left in `Storage.state_load`."""
+        text = state.get(PREVIOUS)
         if text is not None:
             try:
                 self._kept = _Kept(**orjson.loads(text))
