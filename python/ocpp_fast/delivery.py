@@ -253,8 +253,7 @@ class Delivery:
             return
         while (row := self.outbox.take(self._monotonic())) is not None:
             if row.version != link.version and not _fits(row, link.version):
-                self.outbox.delivered(row)
-                self._bury(row, OcppError(f"the message does not exist in OCPP {link.version}"))
+                self._give_up(row, OcppError(f"the message does not exist in OCPP {link.version}"))
                 continue
             self._under_way = row
             try:
@@ -267,8 +266,7 @@ class Delivery:
                 self._wake_at(self._monotonic() + _BUSY_PAUSE_S)
             except MessageTooLong as error:
                 self._under_way = None
-                self.outbox.delivered(row)
-                self._bury(row, error)
+                self._give_up(row, error)
                 continue
             return
         if not len(self.outbox):
@@ -305,13 +303,10 @@ class Delivery:
             self.outbox.interrupted(row)
             self._link = None
             return
-        if isinstance(error, MessageTooLong):  # It will not become shorter.
-            self.outbox.delivered(row)
-            self._bury(row, error)
-        elif _is_unknown(row, error):
-            self.unsupported += 1
-            self.outbox.delivered(row)
-            self._bury(row, error)
+        is_unknown = _is_unknown(row, error)
+        self.unsupported += is_unknown
+        if is_unknown or isinstance(error, MessageTooLong):  # It will not become shorter.
+            self._give_up(row, error)
         else:
             self._failed(row, error)
         self._send_next()
@@ -322,6 +317,11 @@ class Delivery:
             return
         _log.warning("%s of %s: attempt %d: %s", row.action, row.lane, row.attempts, error)
         self._journal.note(lambda: self._storage.outbox_attempted(row.row_id, row.attempts))
+
+    def _give_up(self, row: OutboxRow, error: OcppError) -> None:
+        """No attempt would help: the row under way is kept aside, the next of its lane follows."""
+        self.outbox.delivered(row)
+        self._bury(row, error)
 
     def _bury(self, row: OutboxRow, error: OcppError) -> None:
         self.dead += 1
