@@ -26,7 +26,7 @@ demo: $(VENV)/.stamps/cli  ## a station charges against a CSMS, both here; build
 	@$(PY) -m ocpp_fast.cli demo
 
 ##@ Test it
-.PHONY: test test-rust test-python check bench-gates package
+.PHONY: test test-rust test-python crash check bench-gates package
 test: $(VENV)/.stamps/test test-rust test-python  ## all tests, Rust and Python; builds what is missing
 
 test-rust: need-rust  ## tests of ocpp-core
@@ -34,6 +34,9 @@ test-rust: need-rust  ## tests of ocpp-core
 
 test-python: $(VENV)/.stamps/test  ## tests of the package, README examples included
 	@$(PY) -m pytest -q
+
+crash: $(VENV)/.stamps/test  ## the whole crash sweep: a power cut at every write of every scenario (minutes)
+	@PYTHONPATH=tests $(PY) -m crash.full
 
 package: $(VENV)/.stamps/dev  ## build the wheel into dist/ and test what is in it
 	@rm -rf dist && $(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .

@@ -6,7 +6,7 @@ in a station.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bench.link.workload import Run, messages
@@ -15,6 +15,7 @@ from ocpp_fast.charge_point import ChargePoint
 from ocpp_fast.config import EvseConfig, StationConfig, Variables
 from ocpp_fast.csms import Csms
 from ocpp_fast.messages import Message, OcppVersion, v21
+from ocpp_fast.storage import Storage
 from ocpp_fast.transport.picows import WebSocketSettings
 
 _VERSION = OcppVersion.V21
@@ -29,8 +30,8 @@ async def serve() -> int:
     return csms.port
 
 
-async def connect(port: int, action: str) -> tuple[list[Message], Run[Message]]:
-    """The items to send, and the function that sends some of them, one after the other."""
+async def started(port: int, storage: Storage | None = None) -> ChargePoint:
+    """A charge point that the CSMS has accepted and that has told it of its connectors."""
     config = StationConfig(
         identity="bench",
         csms_url=f"ws://127.0.0.1:{port}",
@@ -39,10 +40,16 @@ async def connect(port: int, action: str) -> tuple[list[Message], Run[Message]]:
         variables=Variables(heartbeat_interval_s=86_400),
     )
     booted = asyncio.Event()
-    charge_point = ChargePoint(config, _callbacks(booted))
+    charge_point = ChargePoint(config, callbacks(booted.set), storage=storage)
     await charge_point.start()
     await booted.wait()
     await asyncio.sleep(0.2)  # for the StatusNotifications that follow
+    return charge_point
+
+
+async def connect(port: int, action: str) -> tuple[list[Message], Run[Message]]:
+    """The items to send, and the function that sends some of them, one after the other."""
+    charge_point = await started(port)
     if action == "MeterValues":
         # What its block does; the `on_*` method samples and converts on top.
         context = charge_point._context  # pyright: ignore[reportPrivateUsage]
@@ -62,9 +69,11 @@ async def connect(port: int, action: str) -> tuple[list[Message], Run[Message]]:
     return messages(action), deliver
 
 
-def _callbacks(booted: asyncio.Event) -> Callbacks:
+def callbacks(booted: Callable[[], object]) -> Callbacks:
+    """Nothing is asked for; `booted` is called when the CSMS has answered."""
+
     async def on_boot(response: v21.BootNotificationResponse) -> None:
-        booted.set()
+        booted()
 
     async def never(*_: Any) -> Any:
         raise AssertionError("the CSMS of the benchmark asks for nothing")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ocpp_fast.connectivity.slots import NetworkSlot
     from ocpp_fast.messages import OcppVersion, v21
 
-__all__ = ["Callbacks", "NetworkReady"]
+__all__ = ["Callbacks", "NetworkReady", "OpenTransaction", "RestoredTransaction"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,51 @@ class NetworkReady:
     interface: str | None = None
     """Name of the device or local address to dial from; None is what `StationConfig.interfaces`
     says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTransaction:
+    """A transaction that was running when the station went down."""
+
+    evse_id: int
+    connector_id: int | None
+    """Where its EV was connected; None before it was."""
+    transaction_id: str
+    charging_state: str
+    """The last ChargingStateEnumType that was told."""
+    id_token: v21.IdTokenType | None
+    """The token that has authorized it."""
+    remote_start_id: int | None
+    last_reading: v21.MeterValueType | None
+    """The last meter reading that is durable."""
+    interrupted_s: float
+    """How long ago something of it was stored for the last time, which is at most a minute more
+    than the station was down."""
+    refused: bool = False
+    """Whether the CSMS has refused its token, and the station has not acted on it yet (E05)."""
+    resume: bool
+    """What `StationConfig.on_restart` and `TxCtrlr.ResumptionTimeout` say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoredTransaction:
+    """What becomes of such a transaction."""
+
+    resume: bool
+    """False: it has ended."""
+    charging_state: str | None = None
+    """The ChargingStateEnumType it is in now. None: resumed, the one it had; closed, the one in
+    which the contactor is open, EVConnected or Idle."""
+    meter_value: v21.MeterValueType | None = None
+    """What the meter shows now; without it the last durable reading counts."""
+    stopped_reason: str | None = None
+    """ReasonEnumType of one that has ended; None is what the reason of the boot says (E17.FR.21,
+    E17.FR.22)."""
+    id_token: v21.IdTokenType | None = None
+    """The token that has ended it (E07.FR.02)."""
+    trigger_reason: str | None = None
+    """TriggerReasonEnumType of the event; None is TxResumed or AbnormalCondition (E17.FR.14,
+    E17.FR.21)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +122,13 @@ class Callbacks:
     time_sync_callback: Callable[[datetime], Awaitable[None]] | None = None
     """(time of the CSMS, aware UTC): set the station's clock. Comes with each BootNotification
     and Heartbeat answer while ClockCtrlr.TimeSource contains Heartbeat (B01.FR.06, G02.FR.06)."""
+
+    restore_transaction_callback: (
+        Callable[[OpenTransaction], Awaitable[RestoredTransaction]] | None
+    ) = None
+    """(transaction): what becomes of a transaction that was interrupted, once after a restart.
+    Energy must not flow before. When it fails or takes too long the policy decides. Stations with
+    a durable storage and more than 16 EVSEs must give it or set `StationConfig.on_restart`."""
 
     configure_network_connection_profile_callback: (
         Callable[[NetworkSlot], Awaitable[NetworkReady]] | None

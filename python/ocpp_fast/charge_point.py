@@ -16,42 +16,23 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from ocpp_fast.blocks.authorization import Authorization
-from ocpp_fast.blocks.availability import Availability, Heartbeat
-from ocpp_fast.blocks.certificates import Certificates, CertificateStatus
 from ocpp_fast.blocks.context import Context, Registration
-from ocpp_fast.blocks.data_transfer import DataTransfer
-from ocpp_fast.blocks.meter_values import MeterValues
-from ocpp_fast.blocks.monitoring import Monitoring
-from ocpp_fast.blocks.network_profiles import NetworkProfiles
-from ocpp_fast.blocks.provisioning import (
-    Provisioning,
-    Reports,
-    RequestLimits,
-    Resets,
-    VariableAccess,
-)
-from ocpp_fast.blocks.readings import Readings
-from ocpp_fast.blocks.remote_control import RemoteControl
-from ocpp_fast.blocks.security import ClientCertificates, Passwords, SecurityEvents
-from ocpp_fast.blocks.transactions import Transactions
+from ocpp_fast.blocks.transactions import adapted
 from ocpp_fast.clock import SystemClock
 from ocpp_fast.connectivity import LinkEvents
-from ocpp_fast.connectivity.access import Access
-from ocpp_fast.connectivity.slots import Slots
-from ocpp_fast.connectivity.tls_policy import tls_policy
 from ocpp_fast.delivery import Delivery
 from ocpp_fast.device_model.component_files import ComponentFiles
-from ocpp_fast.device_model.facts import StationFacts
-from ocpp_fast.errors import ConfigurationError, ConnectFailed
+from ocpp_fast.errors import ConfigurationError, ConnectFailed, StorageDamaged
 from ocpp_fast.ids import Ids
-from ocpp_fast.outbox import RetryPolicy
-from ocpp_fast.security.station import StationCertificates
+from ocpp_fast.outbox import Outbox, RetryPolicy
+from ocpp_fast.parts import Parts
+from ocpp_fast.restoring import Restart
+from ocpp_fast.station_clock import StationClock
 from ocpp_fast.storage.memory import MemoryStorage
 from ocpp_fast.uplink import Uplink
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from datetime import datetime
 
     from ocpp_fast.blocks.monitoring import EventDetails
@@ -62,9 +43,8 @@ if TYPE_CHECKING:
     from ocpp_fast.connectivity.link import Link
     from ocpp_fast.device_model import DeviceModel
     from ocpp_fast.dialling import Opener
-    from ocpp_fast.errors import OcppError
+    from ocpp_fast.errors import OcppError, StorageError
     from ocpp_fast.messages import JsonInput, Message, OcppVersion, v21
-    from ocpp_fast.router import Handler
     from ocpp_fast.security.keys import KeyProvider
     from ocpp_fast.storage import OutboxRow, Storage
 
@@ -109,7 +89,7 @@ class ChargePoint:
         `ConfigurationError`, with all that is wrong in them.
         """
         self.config = config
-        self.clock: Clock = clock or SystemClock()
+        self.clock = StationClock(clock or SystemClock())
         self._ids = ids or Ids()
         self._storage = storage or _storage(config)
         self.device_model = device_model or (component_files or ComponentFiles()).device_model(
@@ -132,7 +112,16 @@ class ChargePoint:
             self.clock,
             retry=self._retry_policy,
             on_delivered=self._on_delivered,
+            outbox=Outbox(
+                max_rows=config.max_queued_messages,
+                replay_rate=lambda: float(self.device_model.variables.message_replay_rate),
+            ),
+            adapt=adapted,
+            on_pressure=self._on_pressure,
+            on_health=self._on_storage_health,
         )
+        self._set_aside: str | None = None
+        """What was told last of `Storage.set_aside`."""
         self._context = Context(
             clock=self.clock,
             ids=self._ids,
@@ -143,111 +132,43 @@ class ChargePoint:
             version=config.versions[0],
             callback_timeout_s=callback_timeout_s,
         )
-        self._build_security(keys)
-        self._uplink = Uplink(
-            config,
+        self._parts = Parts(
             self._context,
-            self._slots,
-            self._passwords,
-            self.certificates,
+            config,
+            self.device_model,
+            self._storage,
+            self.clock,
+            keys=keys,
+            reconnect=self._reconnect,
+            on_registration=self._on_registration,
+        )
+        self.certificates = self._parts.certificate_store
+        """The certificate store, made when first needed."""
+        self.restoring = self._parts.restoring
+        """What is found again after a restart; parts of one's own may register before `start`."""
+        self._uplink = self._make_uplink(opener, observer, frame_log)
+
+    def _make_uplink(
+        self,
+        opener: Opener | None,
+        observer: ConnectionObserver | None,
+        frame_log: FrameLog | None,
+    ) -> Uplink:
+        parts = self._parts
+        uplink = Uplink(
+            self.config,
+            self._context,
+            parts.slots,
+            parts.passwords,
+            parts.certificate_store,
             events=LinkEvents(self._on_connected, self._on_disconnected, self._on_connect_failed),
             opener=opener,
             connection_observer=observer,
             frame_log=frame_log,
         )
-        self._build_blocks()
-        self._uplink.serve(self._provisioning, self._tables(), self._limits.table)
-        self.device_model.subscribe(self._uplink.on_variables)
-
-    def _build_security(self, keys: KeyProvider | None) -> None:
-        """The ways to a CSMS, and what proves who is who on them."""
-        context, model, storage = self._context, self.device_model, self._storage
-        access = Access(model)
-        certificates = StationCertificates(
-            self.config, self.clock, lambda: tls_policy(access), keys
-        )
-        self.certificates = certificates
-        """The certificate store, made when first needed."""
-        self._slots = Slots(model, self.config, storage, certificates)
-        self._network_profiles = NetworkProfiles(context, model, self._slots)
-        self._security_events = SecurityEvents(context, model, storage)
-        self._passwords = Passwords(
-            context,
-            model,
-            storage,
-            self._security_events,
-            common=lambda: self._slots.common.password,
-            reconnect=self._reconnect,
-        )
-        self._certificate_status = CertificateStatus(context, model, certificates, storage)
-        self._certificates = Certificates(
-            context, model, certificates, self._security_events, self._certificate_status
-        )
-        self._client_certificates = ClientCertificates(
-            context,
-            model,
-            certificates,
-            storage,
-            self._security_events,
-            serial_number=self.config.serial_number or self.config.identity,
-            reconnect=self._reconnect,
-            on_changed=self._certificates.changed,
-        )
-
-    def _build_blocks(self) -> None:
-        context = self._context
-        self._facts = StationFacts(self.device_model)
-        self._readings = Readings(context)
-        self._readings.subscribe(self._facts.metered)
-        self._transactions = Transactions(
-            context, self._readings, on_idle=self._on_idle, on_active=self._on_active
-        )
-        self._provisioning = Provisioning(
-            context, self.config, on_registration=self._on_registration
-        )
-        self._resets = Resets(context, self._transactions, flush=self.delivery.drained)
-        self._variable_access = VariableAccess(self.device_model, (self._passwords,))
-        self._reports = Reports(context, self.device_model)
-        self._limits = RequestLimits(context, self.device_model)
-        self._monitoring = Monitoring(context, self.device_model, self._storage, self._transactions)
-        self._authorization = Authorization(context)
-        self._availability = Availability(context)
-        self._heartbeat = Heartbeat(context, self._provisioning.sync_time)
-        self._meter_values = MeterValues(context, self._readings, self._transactions)
-        self._data_transfer = DataTransfer(context)
-        self._remote_control = RemoteControl(
-            context,
-            self._transactions,
-            self._availability,
-            {
-                **self._provisioning.triggers,
-                **self._availability.triggers,
-                **self._heartbeat.triggers,
-                **self._meter_values.triggers,
-                **self._transactions.triggers,
-                **self._client_certificates.triggers,
-            },
-        )
-
-    def _tables(self) -> list[Mapping[str, Handler]]:
-        """Who answers which request of the CSMS."""
-        blocks = (
-            self._provisioning,
-            self._resets,
-            self._variable_access,
-            self._reports,
-            self._network_profiles,
-            self._client_certificates,
-            self._certificates,
-            self._monitoring,
-            self._authorization,
-            self._availability,
-            self._transactions,
-            self._meter_values,
-            self._data_transfer,
-            self._remote_control,
-        )
-        return [block.handlers for block in blocks]
+        uplink.serve(parts.provisioning, parts.tables(), parts.limits.table)
+        self.device_model.subscribe(uplink.on_variables)
+        return uplink
 
     # --- life -----------------------------------------------------------------------------
 
@@ -260,7 +181,7 @@ class ChargePoint:
         """
         if self._runner is not None:
             raise ConfigurationError("the charge point was started already")
-        self._provisioning.set_boot_reason(boot_reason)
+        self._parts.provisioning.set_boot_reason(boot_reason)
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._runner = asyncio.create_task(self._run(started, boot_reason), name="charge point")
         try:
@@ -289,15 +210,12 @@ class ChargePoint:
     async def _run(self, started: asyncio.Future[None], boot_reason: str) -> None:
         try:
             await self._storage.open()
-            await self.device_model.open()
-            state = await self._storage.state_load()
-            await self._slots.open(state)
-            self._passwords.open(state)
-            await self._client_certificates.open(state)
-            self._certificate_status.open(state)
-            self._certificates.changed()
-            await self.delivery.restore()
-            await self._monitoring.open()
+            try:
+                await self._take_up(boot_reason)
+            except StorageDamaged as error:
+                _log.error("%s", error)
+                await self._storage.replace_damaged()
+                await self._take_up(boot_reason)
         except BaseException as error:
             await self._storage.close()
             if not started.cancelled():
@@ -308,16 +226,16 @@ class ChargePoint:
                 self._group = group
                 # Not cancelled at the end: it returns when everything is stored.
                 group.create_task(self._keep_running(self.delivery.write), name="write")
+                await self._parts.transactions.recover()
                 group.create_task(self._keep_running(self.device_model.run), name="store values")
-                self.spawn(self._keep_running(self._availability.run), "report states")
-                self.spawn(self._keep_running(self._monitoring.run), "tell events")
-                for part in (self._client_certificates, self._certificate_status):
+                self.spawn(self._keep_running(self._parts.availability.run), "report states")
+                self.spawn(self._keep_running(self._parts.monitoring.run), "tell events")
+                for part in (self._parts.client_certificates, self._parts.certificate_status):
                     self.spawn(self._keep_running(part.run), "watch certificates")
                 self.spawn(self._keep_running(self._uplink.connectivity.run), "connect")
-                self._meter_values.start()
-                self.spawn(self._security_events.started(boot_reason), "tell of the start")
-                if (path := self._storage.set_aside) is not None:
-                    self.spawn(self._security_events.storage_set_aside(path), "set aside")
+                self._parts.meter_values.start()
+                self.spawn(self._parts.security_events.started(boot_reason), "tell of the start")
+                self._tell_set_aside()
                 started.set_result(None)
                 await self._stopping.wait()
                 await self._uplink.connectivity.close(1000, "the station stops")
@@ -328,13 +246,36 @@ class ChargePoint:
             await self._storage.close()
             self.certificates.close()
 
+    async def _take_up(self, boot_reason: str) -> None:
+        """What an earlier run has left."""
+        await self.device_model.open()
+        restart = Restart(boot_reason, self.clock.now())
+        await self.restoring.restore_all(await self._storage.state_load(), restart)
+        self._parts.certificates.changed()
+        await self.delivery.restore()
+        await self._parts.monitoring.open()
+
+    def _on_pressure(self, text: str) -> None:
+        self._parts.security_events.queue_is_full(text)
+
+    def _on_storage_health(self, error: StorageError | None) -> None:
+        self._parts.security_events.storage_health(error)
+        self._tell_set_aside()
+
+    def _tell_set_aside(self) -> None:
+        path = self._storage.set_aside
+        if path not in (None, self._set_aside):
+            self._set_aside = path
+            self.spawn(self._parts.security_events.storage_set_aside(path), "set aside")
+
     def _end_tasks(self) -> None:
-        self._heartbeat.stop()
-        self._meter_values.stop()
-        self._monitoring.stop()
-        self._transactions.stop()
+        self._parts.heartbeat.stop()
+        self._parts.meter_values.stop()
+        self._parts.monitoring.stop()
+        self._parts.transactions.stop()
         for task in self._tasks:
             task.cancel()
+        self._parts.redating.close()
         self.delivery.finish()
         self.device_model.finish()
 
@@ -397,69 +338,63 @@ class ChargePoint:
         context.connection = link.connection
         self._link = link
         self.delivery.attach(link.connection)
-        self._slots.connected(link.slot)
-        self._security_events.connected()
-        await self._passwords.connected(link)
-        await self._client_certificates.connected(link)
-        await self._certificates.connected(link)
+        self._parts.slots.connected(link.slot)
+        self._parts.security_events.connected()
+        await self._parts.passwords.connected(link)
+        await self._parts.client_certificates.connected(link)
+        await self._parts.certificates.connected(link)
         self._tell_connection(connected=True)
         csms = (link.slot.slot, link.slot.csms_url, link.slot.identity)
         if self._csms_in_use not in (None, csms):
-            self._provisioning.begin_anew()
+            self._parts.provisioning.begin_anew()
         self._csms_in_use = csms
         if context.registration is Registration.ACCEPTED:
-            self._availability.on_online()
-            self._heartbeat.restart()
-            self._client_certificates.accepted()
+            self._parts.availability.on_online()
+            self._parts.heartbeat.restart()
+            self._parts.client_certificates.accepted()
             # Accepted long ago, perhaps by a CSMS that is not behind this link any more.
             self.clock.call_later(_PROVEN_S, lambda: self._on_proven_link(link))
         else:
-            self._registering = self.spawn(self._provisioning.register(), "register")
-        self._monitoring.on_online_changed()
+            self._registering = self.spawn(self._parts.provisioning.register(), "register")
+        self._parts.monitoring.on_online_changed()
 
     async def _on_disconnected(self, _link: Link) -> None:
         self._context.connection = self._link = None
         if self._registering is not None:
             self._registering.cancel()
-        self._heartbeat.stop()
-        self._availability.on_offline()
+        self._parts.heartbeat.stop()
+        self._parts.availability.on_offline()
         self._tell_connection(connected=False)
         self.delivery.detach()
-        self._monitoring.on_online_changed()
+        self._parts.monitoring.on_online_changed()
 
     def _on_connect_failed(self, error: OcppError) -> None:
         if isinstance(error, ConnectFailed):
-            self._security_events.connect_failed(error)
+            self._parts.security_events.connect_failed(error)
 
     def _on_registration(self) -> None:
         accepted = self._context.registration is Registration.ACCEPTED
-        self.delivery.release(open_=accepted)
+        self._parts.redating.release(open_=accepted)
         if accepted:
             self._accepted.set()
-            self._availability.on_accepted()
-            self._heartbeat.restart()
+            self._parts.availability.on_accepted()
+            self._parts.heartbeat.restart()
         else:
             self._accepted.clear()
-        self._monitoring.on_online_changed()
+        self._parts.monitoring.on_online_changed()
         if accepted and self._link is not None:
-            self._client_certificates.accepted()
+            self._parts.client_certificates.accepted()
             self._on_proven_link(self._link)
 
     def _on_proven_link(self, link: Link) -> None:
         """The CSMS has accepted the station on this link, or has kept it open for some time."""
         if link is self._link:
             self._uplink.connectivity.settle(link)
-            self._certificate_status.refresh()
-            self.spawn(self._slots.confirmed(link.slot), "confirm the slot")
+            self._parts.certificate_status.refresh()
+            self.spawn(self._parts.slots.confirmed(link.slot), "confirm the slot")
 
     def _reconnect(self, reason: str) -> None:
         self._uplink.connectivity.reconnect(reason)
-
-    def _on_idle(self) -> None:
-        self._resets.on_idle()
-
-    def _on_active(self, evse_id: int, transaction_id: str | None) -> None:
-        self._monitoring.on_transaction(evse_id, transaction_id)
 
     def _tell_connection(self, *, connected: bool) -> None:
         callback = self._context.callbacks.connection_state_changed_callback
@@ -471,23 +406,26 @@ class ChargePoint:
 
     def _on_delivered(self, row: OutboxRow, response: Message) -> None:
         self._context.last_sent = self.clock.monotonic()
-        self._transactions.on_delivered(row, response)
+        self._parts.transactions.on_delivered(row, response)
 
     def _retry_policy(self) -> RetryPolicy:
         variables = self.device_model.variables
         return RetryPolicy(variables.message_attempts, variables.message_attempt_interval_s)
 
     def _set_state(self, evse_id: int, connector_id: int, flag: str, *, on: bool) -> None:
-        self._availability.set(evse_id, connector_id, flag, on=on)
-        state = self._availability.status(evse_id, connector_id)
-        self._facts.connector(evse_id, connector_id, state)
+        self._parts.availability.set(evse_id, connector_id, flag, on=on)
+
+    def _dated(self, reading: v21.MeterValueType) -> v21.MeterValueType:
+        """The reading with the right time, see `StationClock.dated`."""
+        at = self.clock.dated(reading.timestamp)
+        return reading if at is reading.timestamp else reading.replace(timestamp=at)
 
     # --- what has happened at the station ---------------------------------------------------
 
     def on_session_started(self, evse_id: int, connector_id: int) -> None:
         """An EV was plugged in: the connector is Occupied (G01.FR.03, E02.FR.05)."""
         self._set_state(evse_id, connector_id, "Occupied", on=True)
-        self._transactions.ev_connected(evse_id, connector_id)
+        self._parts.transactions.ev_connected(evse_id, connector_id)
 
     def on_session_finished(self, evse_id: int, connector_id: int) -> None:
         """The EV was unplugged: the connector is Available again (G01.FR.04)."""
@@ -517,9 +455,9 @@ class ChargePoint:
         The event is durable when this returns. Raises `ConfigurationError` for an EVSE that does
         not exist or has a transaction, `ValidationError` for values that break the schema.
         """
-        await self._transactions.start(
-            evse_id, connector_id, session_id, timestamp, trigger_reason,
-            meter_start=meter_start,
+        await self._parts.transactions.start(
+            evse_id, connector_id, session_id, self.clock.dated(timestamp), trigger_reason,
+            meter_start=meter_start and self._dated(meter_start),
             id_token=id_token, reservation_id=reservation_id, remote_start_id=remote_start_id,
             charging_state=charging_state,
         )  # fmt: skip
@@ -540,8 +478,9 @@ class ChargePoint:
         The event is durable when this returns. Raises `ConfigurationError` for an EVSE without a
         transaction.
         """
-        await self._transactions.finish(
-            evse_id, timestamp, reason, trigger_reason, meter_stop=meter_stop,
+        await self._parts.transactions.finish(
+            evse_id, self.clock.dated(timestamp), reason, trigger_reason,
+            meter_stop=meter_stop and self._dated(meter_stop),
             id_token=id_token, charging_state=charging_state,
         )  # fmt: skip
 
@@ -551,8 +490,8 @@ class ChargePoint:
         """A token was authorized for the running transaction; told once (E02.FR.01). Durable
         when this returns; nothing happens without a transaction."""
         if connector_id is not None:
-            self._transactions.ev_connected(evse_id, connector_id)
-        await self._transactions.authorized(evse_id, id_token)
+            self._parts.transactions.ev_connected(evse_id, connector_id)
+        await self._parts.transactions.authorized(evse_id, id_token)
 
     async def on_charging_state_changed(
         self,
@@ -568,7 +507,7 @@ class ChargePoint:
         `id_token` is one that has just begun or ended the authorization (E07.FR.02). False when
         the EVSE has no transaction; else the event is durable when this returns.
         """
-        return await self._transactions.charging_state_changed(
+        return await self._parts.transactions.charging_state_changed(
             evse_id, charging_state, trigger_reason,
             id_token=id_token, remote_start_id=remote_start_id,
         )  # fmt: skip
@@ -576,7 +515,7 @@ class ChargePoint:
     def on_meter_value(self, evse_id: int, meter_value: v21.MeterValueType) -> None:
         """A new reading of an EVSE's meter, or with EVSE 0 of the station's. Any measurands; each
         message takes those that it is configured to contain (J01, J02)."""
-        self._readings.put(evse_id, meter_value)
+        self._parts.readings.put(evse_id, self._dated(meter_value))
 
     def on_unavailable(self, evse_id: int, connector_id: int) -> None:
         """The connector cannot be used."""
@@ -609,7 +548,7 @@ class ChargePoint:
         critical one to the CSMS as soon as possible (A04). `event_type` is one of the appendix
         where one fits, at most 50 characters; `critical` is what the appendix says, or True for
         a type that is not there. Needs the event loop."""
-        self._security_events.report(event_type, tech_info, critical=critical)
+        self._parts.security_events.report(event_type, tech_info, critical=critical)
 
     def raise_event(
         self,
@@ -633,7 +572,9 @@ class ChargePoint:
         Raises `ValidationError` for texts and ids that break the schema, `ConfigurationError` for a
         severity beyond 9.
         """
-        return self._monitoring.raise_event(
+        if (at := details.get("timestamp")) is not None:
+            details["timestamp"] = self.clock.dated(at)
+        return self._parts.monitoring.raise_event(
             component, variable, actual_value, instance=instance, evse_id=evse_id,
             connector_id=connector_id, variable_instance=variable_instance, **details,
         )  # fmt: skip
@@ -642,7 +583,16 @@ class ChargePoint:
 
     def get_evse_transaction_id(self, evse_id: int) -> str | None:
         """The id of the transaction on an EVSE; None when there is none."""
-        return self._transactions.transaction_id(evse_id)
+        return self._parts.transactions.transaction_id(evse_id)
+
+    async def recovered(self, evse_id: int) -> None:
+        """Returns when it is decided, and durable, what becomes of the transaction that a power
+        loss has interrupted on an EVSE; at once where there was none. No energy may flow before."""
+        await self._parts.transactions.recovered(evse_id)
+
+    def last_energy_wh(self, evse_id: int) -> float | None:
+        """The register of an EVSE's meter as it is known to be stored; None when it is not."""
+        return self._parts.transactions.last_energy_wh(evse_id)
 
     async def validate_token(
         self,
@@ -652,14 +602,14 @@ class ChargePoint:
     ) -> v21.AuthorizeResponse:
         """Whether a token may charge, see `Authorization.validate_token`; never raises for what
         the CSMS does or does not answer."""
-        return await self._authorization.validate_token(id_token, certificate, ocsp_data)
+        return await self._parts.authorization.validate_token(id_token, certificate, ocsp_data)
 
     async def data_transfer_req(
         self, vendor_id: str, message_id: str | None = None, data: JsonInput = None
     ) -> v21.DataTransferResponse:
         """Sends a vendor's message (P02). Raises `ConnectionLost` without a link, `NotAccepted`
         before the boot was accepted, and `PeerError` when the CSMS refuses or keeps silent."""
-        return await self._data_transfer.data_transfer_req(vendor_id, message_id, data)
+        return await self._parts.data_transfer.data_transfer_req(vendor_id, message_id, data)
 
 
 def _storage(config: StationConfig) -> Storage:

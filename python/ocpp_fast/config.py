@@ -22,6 +22,7 @@ from ocpp_fast.transport.handshake import check_identity, connection_url
 
 MAX_EVSES = 1_000
 MAX_CONNECTORS_PER_EVSE = 8
+MIN_QUEUED_MESSAGES = 100
 MAX_SECURITY_PROFILE = 3
 TLS_PROFILE = 2
 """The first security profile with TLS."""
@@ -44,6 +45,13 @@ class TxPoint(StrEnum):
     DATA_SIGNED = "DataSigned"
     POWER_PATH_CLOSED = "PowerPathClosed"
     ENERGY_TRANSFER = "EnergyTransfer"
+
+
+class OnRestart(StrEnum):
+    """What becomes of a transaction that was running when the station lost its power."""
+
+    RESUME = "resume"
+    CLOSE = "close"
 
 
 # Of ChargingStationType, in characters.
@@ -70,6 +78,8 @@ class Variables:
     """`MessageAttempts[TransactionEvent]`"""
     message_attempt_interval_s: float = 60.0
     """`MessageAttemptInterval[TransactionEvent]`"""
+    queue_all_messages: bool = False
+    """Whether messages that are no TransactionEvents wait for a link as well."""
     offline_threshold_s: float = 60.0
     web_socket_ping_interval_s: float = 30.0
     """0 for never; then a link that died silently is noticed by nobody."""
@@ -82,6 +92,11 @@ class Variables:
     """`WebsocketPongTimeout`"""
     network_config_timeout_s: float = 60.0
     """How long `configure_network_connection_profile_callback` may take."""
+    message_replay_rate: int = 50
+    """Most messages a second that were queued while offline; 0 for no limit."""
+    meter_checkpoint_energy_wh: int = 100
+    """`MeterCheckpointEnergy`: energy that a power loss may take from a transaction, beside what
+    flows between two readings of its meter. Less of it means more writing to the disk."""
     # ClockCtrlr
     time_source: tuple[str, ...] = ("Heartbeat",)
     # AuthCtrlr
@@ -96,6 +111,13 @@ class Variables:
     stop_tx_on_invalid_id: bool = True
     max_energy_on_invalid_id_wh: float | None = None
     tx_before_accepted_enabled: bool = False
+    resumption_timeout_s: float = 0.0
+    """`ResumptionTimeout`: how long a transaction may be interrupted by a power loss and still be
+    resumed (E17); see `StationConfig.on_restart`."""
+    allow_energy_transfer_resumption: bool = False
+    """Whether a resumed transaction takes energy again by itself (E17.FR.11, E17.FR.12)."""
+    energy_transfer_resumption_random_range_s: float = 0.0
+    """Longest random pause before it does (E17.FR.18)."""
     # SampledDataCtrlr
     tx_started_measurands: tuple[str, ...] = _STANDARD_MEASURANDS
     tx_updated_measurands: tuple[str, ...] = _STANDARD_MEASURANDS
@@ -246,8 +268,20 @@ class StationConfig:
     """Values in the place of those of the component files, see `Variables`."""
     storage: str | None = None
     """SQLite file of the durable state; without one nothing outlives the process."""
+    on_restart: OnRestart | None = None
+    """What becomes of a transaction that was running when the station lost its power, unless
+    `Callbacks.restore_transaction_callback` decides. None: it is resumed within
+    `TxCtrlr.ResumptionTimeout`, which is 0 at first, and else closed (E17). `resume`: the same
+    where that is not 0, else resumed whenever the station is back. `close`: always closed."""
+    max_queued_messages: int = 100_000
+    """From how many waiting messages on Updated events are thinned (E04.FR.07)."""
 
     def __post_init__(self) -> None:
+        if self.on_restart not in (None, *OnRestart):
+            raise ConfigurationError(f"/on_restart: is neither resume nor close: {self.on_restart}")
+        if self.max_queued_messages < MIN_QUEUED_MESSAGES:
+            text = f"must be at least {MIN_QUEUED_MESSAGES}, is {self.max_queued_messages}"
+            raise ConfigurationError(f"/max_queued_messages: {text}")
         try:
             check_identity(self.identity)
         except ConfigurationError as error:

@@ -296,6 +296,19 @@ class StorageError(OcppError):
         return f"{self.path}: {self.operation} failed: {self.cause}"
 
 
+class StorageDamaged(StorageError):
+    """What is stored contradicts itself; it has to be set aside (`Storage.replace_damaged`)."""
+
+
+class StorageFull(StorageError):
+    """There is no room on the disk."""
+
+
+class StorageRefused(StorageError):
+    """What was given can never be stored: its row id exists, or its text is no Unicode. The
+    storage itself works."""
+
+
 # --- an answer, not a failure ---------------------------------------------------------------
 
 

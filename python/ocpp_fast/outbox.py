@@ -1,31 +1,20 @@
-"""What waits for delivery, in what order, when it is tried again and what may be dropped.
+"""What waits for delivery, and what of it may be dropped.
 
-Pure decisions over stored rows: no I/O, no clock. `delivery.Delivery` stores the rows, sends them
-and tells the outbox what came of it.
-
-Order: messages of one lane (one transaction) leave strictly in the order they were created; among
-lanes the oldest message goes first. A message that the CSMS did not accept holds up its own lane
-until its next attempt, never the others. One message is under way at a time.
+Pure decisions over stored rows: no I/O, no clock. `delivery.Delivery` stores the rows, loads pages
+of them, sends them and tells the outbox what came of it. In what order rows leave is decided in
+`lanes`, which of them are in memory in `window`; here is the bound of all.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
-from itertools import pairwise
+from collections.abc import Callable
+from typing import Final
 
+from ocpp_fast.lanes import RetryPolicy
 from ocpp_fast.storage.base import OutboxRow
+from ocpp_fast.window import Page, Window
 
+__all__ = ["TRANSACTION_EVENT", "Outbox", "Page", "RetryPolicy", "wire_payload"]
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often and when a message that failed is sent again."""
-
-    attempts: int
-    """Attempts in all, the first included (E13.FR.02); less than one counts as one.
-    `OCPPCommCtrlr.MessageAttempts[TransactionEvent]`"""
-    interval_s: float
-    """Pause after the first failure; after the n-th it is n times as long (E13.FR.03).
-    `OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]`"""
+TRANSACTION_EVENT: Final = "TransactionEvent"
 
 
 def wire_payload(row: OutboxRow) -> bytes:
@@ -34,167 +23,127 @@ def wire_payload(row: OutboxRow) -> bytes:
     The flag is kept beside the payload because the link may break after the payload was stored
     (E11.FR.07); of the messages that go through the outbox only TransactionEvent has it.
     """
-    if row.offline and row.action == "TransactionEvent":
+    if row.offline and row.action == TRANSACTION_EVENT:
         return b'{"offline":true,' + row.payload[1:]
     return row.payload
 
 
-class Outbox:
+def _no_limit() -> float:
+    return 0.0
+
+
+class Outbox(Window):
     """The messages that wait, and what to do next with them.
 
-    Bounded by `max_rows`: beyond it `thin` says what to drop. Messages that may not be dropped are
-    kept whatever their number; `thin` is worth its price again when a tenth more have come.
+    Bounded by `max_rows`, of which `max_unstored` not on the disk: beyond it `thin` and
+    `thin_unstored` say what to drop. Messages that may not be dropped are kept whatever their
+    number; thinning is worth its price again when a tenth more have come.
     """
 
-    def __init__(self, *, max_rows: int = 100_000) -> None:
+    def __init__(
+        self,
+        *,
+        max_rows: int = 100_000,
+        max_unstored: int = 10_000,
+        window: int = 1_000,
+        replay_rate: Callable[[], float] = _no_limit,
+    ) -> None:
+        """`window`: see `Window`; `replay_rate`: see `Lanes`."""
+        super().__init__(window, replay_rate)
         self.max_rows = max_rows
+        self.max_unstored = max_unstored
         self.dropped = 0
-        """Messages that `thin` gave up since the start."""
-        # A lane is a chain of rows: its last row, and for each row the one behind it. Its first
-        # row is in exactly one place: ready, waiting for its next attempt, or under way.
-        self._last: dict[str, OutboxRow] = {}
-        self._behind: dict[int, OutboxRow] = {}
-        self._ready: list[tuple[int, OutboxRow]] = []
-        self._waiting: list[tuple[float, int, OutboxRow]] = []
-        self._under_way: OutboxRow | None = None
-        self._count = 0
-        self._thin_at = max_rows
+        """Messages that were thinned out since the start."""
+        self.thin_at = max_rows
+        """More rows than that are worth thinning."""
+        self._thin_unstored_at = max_unstored
 
-    def __len__(self) -> int:
-        """Messages not yet confirmed, the one under way included."""
-        return self._count
+    def went_offline(self, last_row_id: int) -> None:
+        """See `Lanes.went_offline`."""
+        super().went_offline(last_row_id)
+        if len(self) <= self.max_rows:
+            self.thin_at = self.max_rows
 
     @property
     def overfull(self) -> bool:
         """Whether it is time to `thin`."""
-        return self._count > self._thin_at
+        return self.in_memory + self.away > self.thin_at
 
-    def holds(self, lane: str) -> bool:
-        """Whether messages of this lane wait for delivery (E14.FR.04, E14.FR.05)."""
-        return lane in self._last
+    @property
+    def overfull_unstored(self) -> bool:
+        """Whether it is time to `thin_unstored`."""
+        return len(self._unstored) > self._thin_unstored_at
 
-    def add(self, row: OutboxRow) -> None:
-        """Takes a stored row; row ids of one lane must come in rising order."""
-        last = self._last.get(row.lane)
-        self._last[row.lane] = row
-        if last is None:
-            heappush(self._ready, (row.row_id, row))
-        else:
-            self._behind[last.row_id] = row
-        self._count += 1
+    def counted(self, waiting: int) -> bool:
+        """Takes over how many rows the storage has; whether it is time to `thin`."""
+        stored_here = self.in_memory - len(self._unstored)
+        self.away = 0 if self.all_in_memory else max(1, waiting - stored_here)
+        return len(self) > self.max_rows
 
-    def take(self, now: float) -> OutboxRow | None:
-        """The row to send now, which is then under way; None when there is none.
-
-        `now` is in seconds on the clock that `failed` uses.
-        """
-        if self._under_way is not None:
-            return None
-        waiting = self._waiting
-        while waiting and waiting[0][0] <= now:
-            _, row_id, row = heappop(waiting)
-            heappush(self._ready, (row_id, row))
-        if not self._ready:
-            return None
-        self._under_way = row = heappop(self._ready)[1]
-        return row
-
-    def next_attempt_at(self) -> float | None:
-        """When `take` may find a row that it does not find now; None when nothing waits for it."""
-        return self._waiting[0][0] if self._waiting else None
-
-    def delivered(self, row: OutboxRow) -> None:
-        """The row that was under way is done with, and gone; the next of its lane follows."""
-        self._land(row)
-        self._count -= 1
-        behind = self._behind.pop(row.row_id, None)
-        if behind is None:
-            del self._last[row.lane]
-            if not self._count:
-                self._thin_at = self.max_rows
-        else:
-            heappush(self._ready, (behind.row_id, behind))
-
-    def interrupted(self, row: OutboxRow) -> None:
-        """The link broke under the row: it is first again, and no attempt is counted."""
-        self._land(row)
-        heappush(self._ready, (row.row_id, row))
-
-    def failed(self, row: OutboxRow, now: float, policy: RetryPolicy) -> bool:
-        """The CSMS did not accept the row, or did not answer (E13.FR.02, E13.FR.03, E13.FR.04).
-
-        Counts the attempt in `row.attempts`. True when it will be tried again; false when this was
-        the last attempt: the row is no longer in the outbox, and the next of its lane follows.
-        """
-        row.attempts += 1
-        if row.attempts >= policy.attempts:
-            self.delivered(row)
-            return False
-        self._land(row)
-        heappush(self._waiting, (now + policy.interval_s * row.attempts, row.row_id, row))
-        return True
-
-    def retry_now(self) -> None:
-        """Makes every row that waits for its next attempt ready."""
-        self._ready += [(row_id, row) for _, row_id, row in self._waiting]
-        heapify(self._ready)
-        self._waiting.clear()
-
-    def mark_offline(self) -> bool:
-        """Sets `offline` on every row (E11.FR.07); false when all had it already."""
-        changed = False
-        for row in self.rows():
-            if not row.offline:
-                row.offline = changed = True
-        return changed
+    def thinned_on_disk(self, rows: int) -> bool:
+        """So many rows that were on disk only have gone; whether there are still too many."""
+        self.dropped += rows
+        self.away = 0 if self.all_in_memory else max(1, self.away - rows)
+        return len(self) > self.max_rows
 
     def thin(self) -> list[OutboxRow]:
-        """What to drop because there are more than `max_rows`; it is no longer in the outbox.
+        """What to drop of the rows in memory because there are more than `max_rows`; it is no
+        longer in the outbox.
 
-        Of each lane every second droppable row that is not its head, beginning with the first
-        (E04.FR.08, E11.FR.05, E12.FR.05): the course of the transaction stays visible from end
-        to end. Empty while the bound is kept or when nothing may be dropped.
+        Of each lane every second droppable row that is not its head (`drop_every_second`).
+        TransactionEvents last (`OCPPCommCtrlr.QueueAllMessages`): only when nothing else may be
+        dropped any more. Empty while the bound is kept or when nothing may be dropped.
         """
         if not self.overfull:
             return []
         dropped: list[OutboxRow] = []
-        for first in self._firsts():
-            inner = [row for row in self._lane(first) if row.droppable and row is not first]
-            dropped += inner[::2]
-        gone = {row.row_id for row in dropped}
-        for first in self._firsts():
-            kept = [row for row in self._lane(first) if row.row_id not in gone]
-            for row in self._lane(first):
-                self._behind.pop(row.row_id, None)
-            self._behind |= {row.row_id: behind for row, behind in pairwise(kept)}
-            self._last[first.lane] = kept[-1]
-        self._count -= len(dropped)
-        self.dropped += len(dropped)
-        self._thin_at = max(self.max_rows, self._count + self.max_rows // 10)
+        while len(self) > self.max_rows and (others := self._drop(_is_other)):
+            dropped += others
+        if len(self) > self.max_rows:
+            dropped += self._drop(_is_transaction)
+        self.was_thinned()
         return dropped
 
-    def rows(self) -> Iterable[OutboxRow]:
-        """All rows, lane by lane."""
-        for first in self._firsts():
-            yield from self._lane(first)
+    def was_thinned(self) -> None:
+        """Nothing more can be dropped for now; the next time is when a tenth more have come."""
+        self.thin_at = max(self.max_rows, len(self) + self.max_rows // 10)
 
-    def _firsts(self) -> list[OutboxRow]:
-        """The first row of each lane."""
-        under_way = [] if self._under_way is None else [self._under_way]
-        return [
-            *under_way,
-            *(row for _, row in self._ready),
-            *(row for *_, row in self._waiting),
-        ]
+    def thin_unstored(self) -> list[OutboxRow]:
+        """What to drop because more than `max_unstored` rows are in memory only."""
+        if not self.overfull_unstored:
+            return []
+        dropped: list[OutboxRow] = []
+        unstored = self._unstored
+        for is_kind in (_is_other, _is_transaction):
+            if len(unstored) > self.max_unstored:
+                dropped += self._drop(
+                    lambda row, may_go=is_kind: row.row_id in unstored and may_go(row)
+                )
+        more = self.max_unstored // 10
+        self._thin_unstored_at = max(self.max_unstored, len(unstored) + more)
+        return dropped
 
-    def _lane(self, first: OutboxRow) -> list[OutboxRow]:
-        """A row and all behind it."""
-        rows = [first]
-        while (behind := self._behind.get(rows[-1].row_id)) is not None:
-            rows.append(behind)
-        return rows
+    def _drop(self, may_go: Callable[[OutboxRow], bool]) -> list[OutboxRow]:
+        dropped = self.drop_every_second(may_go)
+        by_lane: dict[str, list[OutboxRow]] = {}
+        for row in self._parked:
+            if may_go(row):
+                by_lane.setdefault(row.lane, []).append(row)
+        parked = [row for rows in by_lane.values() for row in rows[::2]]
+        for row in parked:
+            self._parked.remove(row)
+        self.in_memory -= len(parked)
+        dropped += parked
+        if self._is_watched:
+            for row in dropped:
+                self._forget(row)
+        self.dropped += len(dropped)
+        return dropped
 
-    def _land(self, row: OutboxRow) -> None:
-        if self._under_way is not row:
-            raise ValueError(f"row {row.row_id} is not under way")
-        self._under_way = None
+
+def _is_transaction(row: OutboxRow) -> bool:
+    return row.droppable and row.action == TRANSACTION_EVENT
+
+
+def _is_other(row: OutboxRow) -> bool:
+    return row.droppable and row.action != TRANSACTION_EVENT

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ocpp_fast.messages import ActionInfo
 
-__all__ = ["After", "Handler", "Handling", "Limit", "Reply", "Role", "Router"]
+__all__ = ["After", "Gate", "Handler", "Handling", "Limit", "Reply", "Role", "Router"]
 
 After: TypeAlias = "Callable[[], Awaitable[None]]"
 """What is done once the answer is on its way."""
@@ -57,6 +57,10 @@ limit. Either may raise `RequestRefused` to answer with a CALLERROR of its choic
 exception is logged and answered with InternalError.
 """
 
+Gate: TypeAlias = "Callable[[str, Any], Handling]"
+"""Looks at an action and its typed request before anything else: gives None to let it pass, or what
+it is answered; may raise `RequestRefused`."""
+
 Limit: TypeAlias = "Callable[[Any, int], None]"
 """Looks at a typed request and the length of its frame in bytes before the handler is asked; raises
 `RequestRefused` when either is more than this side takes (B06.FR.16, B06.FR.17 and the like)."""
@@ -68,12 +72,12 @@ _UNLIMITED: Mapping[str, Limit] = MappingProxyType({})
 class Router:
     """The handlers of one side of one link, or of many links that share them.
 
-    `limits` are those of some of its actions. Raises `ConfigurationError` for an action that the
-    version does not have or that this role never receives, and for an action that stands in two
-    tables.
+    `gate` is asked about every request, `limits` are those of some actions. Raises
+    `ConfigurationError` for an action that the version does not have or that this role never
+    receives, and for an action that stands in two tables.
     """
 
-    __slots__ = ("_actions", "_handlers", "_limits", "_responses", "role", "version")
+    __slots__ = ("_actions", "_gate", "_handlers", "_limits", "_responses", "role", "version")
 
     def __init__(
         self,
@@ -82,12 +86,14 @@ class Router:
         tables: Iterable[Mapping[str, Handler]],
         *,
         limits: Mapping[str, Limit] = _UNLIMITED,
+        gate: Gate | None = None,
     ) -> None:
         self.version = version
         self.role = role
         self._actions: Mapping[str, ActionInfo] = actions(version)
         self._handlers: dict[str, Handler] = {}
         self._limits = limits
+        self._gate = gate
         # Filled when an action is first answered: looking a type up may have to make it.
         self._responses: dict[str, type[Message] | None] = {}
         for table in tables:
@@ -102,8 +108,10 @@ class Router:
         `size_bytes` is the length of the frame it came in. Raises whatever the handler raises, and
         `RequestRefused` when there is none, NotImplemented for an action of no version's,
         NotSupported for one that this side does not handle (Part 4, section 4.3), or when the
-        action's limit refuses the request.
+        action's limit refuses the request. What the gate does not let pass is not even looked for.
         """
+        if self._gate is not None and (answer := self._gate(action, request)) is not None:
+            return answer
         handler = self._handlers.get(action)
         if handler is None:
             raise self._refusal(action)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocpp_fast._core import Codec
-from ocpp_fast.blocks.provisioning import gated
 from ocpp_fast.connection import Connection, ConnectionSettings
 from ocpp_fast.connectivity import Connectivity
 from ocpp_fast.dialling import Dialler
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from ocpp_fast.connectivity.slots import Slots
     from ocpp_fast.dialling import Opener, Passwords
     from ocpp_fast.errors import OcppError
-    from ocpp_fast.router import Handler, Limit
+    from ocpp_fast.router import Gate, Handler, Limit
     from ocpp_fast.security.station import StationCertificates
     from ocpp_fast.transport.base import Transport
 
@@ -51,6 +50,7 @@ class Uplink:
         self._connection_observer = connection_observer
         self._frame_log = frame_log
         self._codecs = {version: Codec(version) for version in config.versions}
+        self._gate: Gate | None = None
         self._tables: Sequence[Mapping[str, Handler]] = ()
         self._limits: Mapping[str, Limit] = {}
         self._dialler = Dialler(
@@ -79,10 +79,8 @@ class Uplink:
         limits: Mapping[str, Limit],
     ) -> None:
         """Says who answers the requests of the CSMS, once `provisioning` lets them pass."""
-        self._tables = [
-            {action: gated(provisioning, action, handler) for action, handler in table.items()}
-            for table in tables
-        ]
+        self._gate = provisioning.answer_early
+        self._tables = tables
         self._limits = limits
 
     @property
@@ -104,7 +102,13 @@ class Uplink:
         )
         return Connection(
             transport,
-            Router(version, Role.CHARGING_STATION, self._tables, limits=self._limits),
+            Router(
+                version,
+                Role.CHARGING_STATION,
+                self._tables,
+                limits=self._limits,
+                gate=self._gate,
+            ),
             self._codecs[version],
             clock=context.clock,
             ids=context.ids,

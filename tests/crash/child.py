@@ -112,9 +112,9 @@ def start(path: str, told: Connection) -> None:
 
 
 def write(path: str, told: Connection, steps: Sequence[tuple[str, Any]]) -> None:
-    """Runs verbs of the storage, and two of its own: `sql` runs a statement; `limit` has the
-    process killed by the first byte that is to be written beyond that many bytes of any file, in
-    the middle of whatever is being written to the disk."""
+    """Runs verbs of the storage with an argument or a tuple of them, and two of its own: `sql` runs
+    a statement; `limit` has the process killed by the first byte that is to be written beyond that
+    many bytes of any file, in the middle of whatever is being written to the disk."""
 
     async def run() -> None:
         storage = SqliteStorage(path)
@@ -126,8 +126,8 @@ def write(path: str, told: Connection, steps: Sequence[tuple[str, Any]]) -> None
             elif step == "sql":
                 await storage._run("test", argument)
             else:
-                verb: Callable[[Any], Awaitable[None]] = getattr(storage, step)
-                await verb(argument)
+                verb: Callable[..., Awaitable[Any]] = getattr(storage, step)
+                await (verb(*argument) if isinstance(argument, tuple) else verb(argument))
             told.send(step)
         _die()
 

@@ -206,7 +206,7 @@ def test_v2g_certificates_and_their_status(tmp_path: Path) -> None:
         for use in (LeafUse.V2G, LeafUse.V2G20):
             found = site.store.client_chain(use)
             assert found is not None
-            status = site.point._certificate_status
+            status = site.point._parts.certificate_status
             assert status.response(found.chain.intermediates[0]) is not None
         assert site.dials == 1
 

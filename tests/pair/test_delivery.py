@@ -1,6 +1,7 @@
 """Transaction events over bad links and stubborn CSMSs: E04, E08, E11, E12, E13."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_e04_e08_a_transaction_that_was_offline_from_start_to_end(version: OcppV
     async def scenario(site: Site) -> None:
         site.cut(until_s=120)
         await site.clock.sleep(1)
-        await site.charge(60)
+        await site.charge(65)
         assert site.transactions == []
         await site.clock.sleep(90)
         (record,) = site.transactions
@@ -313,6 +314,52 @@ def test_events_of_an_earlier_run_are_delivered_first(version: OcppVersion, tmp_
     run_virtual(run)
 
 
+class Disk(MemoryStorage):
+    """Lasts as long as the test, and has no thread that virtual time would overtake."""
+
+    durable = True
+
+
+def test_a_backlog_of_an_earlier_run_holds_up_nobody() -> None:
+    """Some of it is on disk only, 10 messages of it go in a second: who charges now is told of
+    now. E14.FR.04, E14.FR.05: what is on disk is known of."""
+    storage = Disk()
+
+    async def run(clock: VirtualClock) -> None:
+        variables = replace(
+            QUIET,
+            tx_updated_interval_s=2,
+            message_replay_rate=10,
+            offline_tx_for_unknown_id_enabled=True,
+        )
+        async with Site(clock, variables=variables, storage=storage) as first:
+            first.cut(until_s=10_000)
+            await clock.sleep(1)
+            await first.charge(599)
+            count = first.station.charge_point.delivery.waiting
+            assert count > 300
+        began = clock.elapsed_s
+        async with Site(clock, variables=variables, storage=storage, ids=Ids(seed=3)) as second:
+            delivery = second.station.charge_point.delivery
+            assert delivery.outbox.in_memory < 300
+            await second.charge(5, evse_id=2)
+            events = second.sent("TransactionEvent")
+            replayed = sum(event.get("offline", False) for event in events)
+            assert replayed == pytest.approx(10 * (clock.elapsed_s - began + 1), abs=2)
+            before, now = second.transactions
+            assert now.problems() == []
+            assert now.offline_events == 0
+            lane = before.transaction_id
+            assert await delivery.holds(lane)
+            await delivery.drained()
+            assert clock.elapsed_s - began == pytest.approx(count / 10, abs=2)
+            assert not await delivery.holds(lane)
+            assert before.problems() == []
+            assert before.seq_nos.count == before.offline_events == count
+
+    run_virtual(run)
+
+
 def test_a_failing_disk_costs_durability_not_the_event(tmp_path: Path) -> None:
     storage = SqliteStorage(tmp_path / "station.db")
 
@@ -322,7 +369,9 @@ def test_a_failing_disk_costs_durability_not_the_event(tmp_path: Path) -> None:
         (record,) = site.transactions
         assert record.seq_nos.missing == []
         assert record.ended_at is not None
-        assert site.station.charge_point.delivery.undurable == record.seq_nos.count
+        delivery = site.station.charge_point.delivery
+        assert delivery.facts.error is not None
+        assert (delivery.unstored, delivery.waiting) == (0, 0)
 
     at_site(scenario, storage=storage)
 

@@ -487,13 +487,13 @@ def test_a_station_without_any_slot_that_can_be_dialled_waits_for_one(
     def before(site: SlotSite) -> None:
         model = site.point.device_model
         model.reads = []
-        inner = site.point._slots.read
+        inner = site.point._parts.slots.read
 
         def counted(slot: int, **options: Any) -> Any:
             model.reads.append(slot)
             return inner(slot, **options)
 
-        site.point._slots.read = counted
+        site.point._parts.slots.read = counted
         for slot in range(1, count + 1):
             model.variable("NetworkConfiguration", "OcppTransport", instance=str(slot)).set("SOAP")
 

@@ -125,7 +125,7 @@ def test_a01_fr_12_no_secret_of_the_network_leaves_the_station(
                 told.append(str(await storage.security_log_load(1_000)))
                 told.extend(_prints(site.point))
                 told.extend(repr(dial.target) for dial in site.log)
-                slot_2 = site.point._slots.read(2)
+                slot_2 = site.point._parts.slots.read(2)
                 assert slot_2.vpn.password == SECRETS["vpn"], "it is there"
                 told.append(repr(slot_2))
                 told.extend(map(repr, networks))

@@ -110,6 +110,6 @@ def test_the_csms_may_be_away_when_the_new_password_is_to_be_tried(tmp_path: Pat
         assert site.point.connected
         assert site.targets[-1].password == NEW
         assert present(site) == NEW
-        assert site.point._passwords.previous is None
+        assert site.point._parts.passwords.previous is None
 
     at_secure_site(scenario, tmp_path, profile=2)

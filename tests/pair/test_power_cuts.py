@@ -31,13 +31,17 @@ WRITES = (
     "outbox_append",
     "outbox_attempted",
     "outbox_bury",
-    "outbox_mark_offline",
+    "outbox_discard",
+    "outbox_redate",
     "outbox_remove",
+    "readings_append",
+    "readings_remove",
+    "readings_thin",
     "security_log_append",
     "state_store",
     "values_store",
 )
-TOLD = frozenset({"outbox_append", "outbox_attempted", "outbox_remove", "outbox_mark_offline"})
+TOLD = frozenset({"outbox_append", "outbox_attempted", "outbox_remove"})
 """What a switch does not depend on; cuts after these are as the one before."""
 versions = pytest.mark.parametrize("version", VERSIONS)
 
@@ -52,8 +56,8 @@ class CutStorage(MemoryStorage):
             setattr(self, verb, self._cutting(verb, getattr(self, verb)))
 
     def _cutting(self, verb: str, write: Callable[..., Awaitable[Any]]) -> Any:
-        def cutting(*arguments: Any) -> Awaitable[Any]:
-            done = write(*arguments)
+        def cutting(*arguments: Any, **named: Any) -> Awaitable[Any]:
+            done = write(*arguments, **named)
             if verb not in TOLD:
                 self.cuts.append((verb, deepcopy(self.content)))
             return done

@@ -272,7 +272,7 @@ def test_e01_fr_17_without_a_meter_at_the_start_the_readings_come_with_charging(
     async def scenario(site: Site) -> None:
         hardware = site.station.hardware[1]
         hardware.broken.add("read_meter")
-        site.station.charge_point._readings._latest.clear()
+        site.station.charge_point._parts.readings._latest.clear()
         await site.station.plug_in(1)
         await site.station.swipe(TOKEN, 1)
         hardware.broken.clear()

@@ -23,11 +23,15 @@ PAGES = (
     "CHANGELOG.md",
     "bench/README.md",
     "config/README.md",
+    "docs/boot.md",
     "docs/credentials.md",
     "docs/device-model.md",
     "docs/errors.md",
     "docs/network.md",
+    "docs/power-loss.md",
+    "docs/queue.md",
     "docs/security.md",
+    "docs/storage.md",
     "docs/tpm.md",
 )
 TIME_LIMIT_S = 40

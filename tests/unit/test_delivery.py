@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ocpp_fast import disk_queue
 from ocpp_fast.clock import SystemClock
 from ocpp_fast.connection import Outcome
 from ocpp_fast.delivery import Delivery
@@ -21,6 +22,7 @@ from ocpp_fast.errors import (
 from ocpp_fast.messages import Message, OcppVersion, v21
 from ocpp_fast.outbox import Outbox, RetryPolicy
 from ocpp_fast.storage import MemoryStorage, OutboxRow, Storage
+from ocpp_fast.storage.base import NO_FACTS, DeadLetter, Facts
 from ocpp_fast.storage.sqlite import SqliteStorage
 
 V21 = OcppVersion.V21
@@ -43,7 +45,7 @@ class FakeLink:
         self.gate.set()
 
     def start_raw(self, action: str, payload: bytes, outcome: Outcome) -> None:
-        assert action == "DataTransfer"
+        assert action in {"DataTransfer", "TransactionEvent"}
         self.sent.append(payload)
         self._task = asyncio.create_task(self._answer(len(self.sent), outcome))
 
@@ -65,28 +67,31 @@ class CountingStorage(SqliteStorage):
         self.removes: list[int] = []
         self.fail = False
 
-    async def outbox_append(self, rows: Sequence[OutboxRow]) -> None:
+    async def outbox_append(self, rows: Sequence[OutboxRow], facts: Facts = NO_FACTS) -> None:
         self.appends.append(len(rows))
         if self.fail:
             raise StorageError(self.path, "outbox_append", "disk full")
-        await super().outbox_append(rows)
+        await super().outbox_append(rows, facts)
 
     async def outbox_remove(self, row_ids: Any) -> None:
         row_ids = list(row_ids)
         self.removes.append(len(row_ids))
+        if self.fail:
+            raise StorageError(self.path, "outbox_remove", "disk full")
         await super().outbox_remove(row_ids)
 
 
 @asynccontextmanager
 async def running(
-    storage: Storage, *, attempts: int = 3, max_rows: int = 1_000
+    storage: Storage, *, attempts: int = 3, max_rows: int = 1_000, window: int = 1_000, **more: Any
 ) -> AsyncGenerator[Delivery]:
     delivery = Delivery(
         storage,
         SystemClock(),
         retry=lambda: RetryPolicy(attempts, 0.001),
         on_delivered=lambda _row, _response: None,
-        outbox=Outbox(max_rows=max_rows),
+        outbox=Outbox(max_rows=max_rows, window=window),
+        **more,
     )
     await storage.open()
     await delivery.restore()
@@ -145,6 +150,14 @@ async def test_a_message_is_stored_before_it_is_sent_and_removed_after(tmp_path:
         link.gate.set()
         await asyncio.wait_for(delivery.drained(), 5)
         await until_empty(storage)
+
+
+async def first_dead_letter(storage: Storage) -> DeadLetter:
+    for _ in range(500):
+        if letters := await storage.outbox_dead_letters():
+            return letters[0]
+        await asyncio.sleep(0.01)
+    pytest.fail("there is no dead letter")
 
 
 async def until_empty(storage: Storage) -> None:
@@ -211,13 +224,13 @@ async def test_a_disk_that_fails_keeps_nothing_from_being_sent(tmp_path: Path) -
     async with running(storage) as delivery:
         storage.fail = True
         await delivery.post(V21, "DataTransfer", message(1), "lane")
-        assert (delivery.undurable, delivery.waiting) == (1, 1)
+        assert (delivery.unstored, delivery.waiting) == (1, 1)
         link = await online(delivery)
         await asyncio.wait_for(delivery.drained(), 5)
         assert len(link.sent) == 1
         storage.fail = False
         await delivery.post(V21, "DataTransfer", message(2), "lane")
-        assert delivery.undurable == 1
+        assert delivery.unstored == 1
 
 
 class NarrowLink(FakeLink):
@@ -262,7 +275,7 @@ async def test_a_message_given_up_tells_who_waits_and_stays_as_dead_letter(
         with pytest.raises(CallErrorReceived, match="never"):
             await delivery.deliver(V21, "DataTransfer", message(1), "lane")
         assert len(link.sent) == 3
-        (letter,) = await storage.outbox_dead_letters()
+        letter = await first_dead_letter(storage)
         assert letter.row.attempts == 3
         assert delivery.dead == 1
 
@@ -325,3 +338,268 @@ async def test_drained_does_not_wait_without_a_link(storage: Storage) -> None:
         assert not waiting.done()
         delivery.detach()
         await asyncio.wait_for(waiting, 1)
+
+
+# --- a queue that is longer than the memory's window ---------------------------------------
+
+
+def numbers(link: FakeLink) -> list[int]:
+    """What was sent, in its order."""
+    return [int(payload.rsplit(b":", 1)[1].rstrip(b"}")) for payload in link.sent]
+
+
+async def backlog(path: Path, count: int = 30, **post: Any) -> None:
+    """An earlier run leaves messages of three lanes."""
+    async with running(SqliteStorage(path)) as delivery:
+        for n in range(count):
+            await delivery.post(V21, "DataTransfer", message(n), f"tx-{n % 3}", **post)
+
+
+async def test_of_a_long_queue_only_a_window_is_in_memory(tmp_path: Path) -> None:
+    await backlog(tmp_path / "x.db")
+    storage = SqliteStorage(tmp_path / "x.db")
+    async with running(storage, window=4) as delivery:
+        sizes: list[int] = []
+
+        def answer(_number: int) -> Message:
+            sizes.append(delivery.outbox.in_memory)
+            return ANSWER
+
+        assert delivery.waiting == 30
+        link = await online(delivery, FakeLink(answer))
+        await asyncio.wait_for(delivery.drained(), 5)
+        assert numbers(link) == list(range(30))
+        assert max(sizes) <= 4
+        assert delivery.waiting == 0
+        await until_empty(storage)
+
+
+async def test_what_happens_now_passes_what_waits_on_disk(tmp_path: Path) -> None:
+    await backlog(tmp_path / "x.db")
+    async with running(SqliteStorage(tmp_path / "x.db"), window=4) as delivery:
+        link = FakeLink()
+        link.gate.clear()
+        await online(delivery, link)
+        await delivery.post(V21, "DataTransfer", message(98), "new", opens=True)
+        await delivery.post(V21, "DataTransfer", message(97), "tx-0")
+        await delivery.post(V21, "DataTransfer", message(99), "new", closes=True)
+        assert len(link.sent) == 1, "the one that was under way"
+        link.gate.set()
+        await asyncio.wait_for(delivery.drained(), 5)
+        sent = numbers(link)
+        assert sent[:3] == [0, 98, 99]
+        assert [n for n in sent[3:] if n != 97] == list(range(1, 30))
+        assert sent.index(97) > sent.index(27), "it is of that lane"
+
+
+async def test_e14_fr_04_05_what_waits_on_disk_is_found(tmp_path: Path) -> None:
+    """E14.FR.04, E14.FR.05, E14.FR.07, E14.FR.08."""
+    await backlog(tmp_path / "x.db", 10)
+    async with running(SqliteStorage(tmp_path / "x.db"), window=2) as delivery:
+        await delivery.post(V21, "DataTransfer", message(1), "tx-last")
+        assert delivery.outbox.holds("tx-last") is None
+        assert await delivery.holds("tx-last")
+        assert await delivery.holds("tx-0")
+        assert not await delivery.holds("tx-3")
+        assert not await delivery.any_transaction_waits()
+        await delivery.post(V21, "TransactionEvent", message(1), "tx-last")
+        assert await delivery.any_transaction_waits()
+        await online(delivery)
+        await asyncio.wait_for(delivery.drained(), 5)
+        assert not await delivery.holds("tx-last")
+        assert not await delivery.any_transaction_waits()
+
+
+class UnreadableStorage(SqliteStorage):
+    """Pages cannot be read for some time, or take long."""
+
+    failures = 0
+    pause_s = 0.0
+
+    async def outbox_load(
+        self, after: int = 0, limit: int = 100, lane: str | None = None
+    ) -> list[OutboxRow]:
+        await asyncio.sleep(self.pause_s)
+        if after and self.failures:
+            self.failures -= 1
+            raise StorageError(self.path, "outbox_load", "the disk is asleep")
+        return await super().outbox_load(after, limit, lane)
+
+
+async def test_a_page_that_cannot_be_read_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_queue, "_LOAD_PAUSE_S", 0.02)
+    await backlog(tmp_path / "x.db")
+    storage = UnreadableStorage(tmp_path / "x.db")
+    storage.failures = 2
+    async with running(storage, window=4) as delivery:
+        link = await online(delivery)
+        await asyncio.wait_for(delivery.drained(), 5)
+        assert numbers(link) == list(range(30))
+        assert storage.failures == 0
+
+
+async def test_what_cannot_be_removed_is_not_sent_again(tmp_path: Path) -> None:
+    await backlog(tmp_path / "x.db")
+    storage = CountingStorage(tmp_path / "x.db")
+    async with running(storage, window=4) as delivery:
+        await delivery.post(V21, "DataTransfer", message(99), "new", opens=True, closes=True)
+        storage.fail = True
+        link = await online(delivery)
+        await asyncio.wait_for(delivery.drained(), 5)
+        assert sorted(numbers(link)) == [*range(30), 99]
+        assert storage.removes
+        storage.fail = False
+
+
+async def test_a_stop_does_not_wait_for_the_next_page(tmp_path: Path) -> None:
+    await backlog(tmp_path / "x.db")
+    storage = UnreadableStorage(tmp_path / "x.db")
+    async with running(storage, window=4) as delivery:
+        storage.pause_s = 0.05
+        link = await online(delivery)
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+            if len(link.sent) == 4:
+                break
+        storage.pause_s = 0.0
+    assert len(link.sent) == 4
+    async with running(SqliteStorage(tmp_path / "x.db")) as delivery:
+        link = await online(delivery)
+        await asyncio.wait_for(delivery.drained(), 5)
+        assert numbers(link)[-26:] == list(range(4, 30))
+
+
+async def test_a_link_that_goes_while_a_page_is_loaded_loses_nothing(tmp_path: Path) -> None:
+    await backlog(tmp_path / "x.db")
+    storage = UnreadableStorage(tmp_path / "x.db")
+    async with running(storage, window=4) as delivery:
+        storage.pause_s = 0.01
+        first = await online(delivery)
+        await asyncio.sleep(0.015)
+        delivery.detach()
+        await asyncio.sleep(0.05)
+        sent = numbers(first)
+        second = await online(delivery)
+        await asyncio.wait_for(delivery.drained(), 5)
+        # The one that was under way may go twice.
+        again = numbers(second)
+        assert [*sent, *(n for n in again if n not in sent)] == list(range(30))
+        assert len(sent) + len(again) <= 31
+
+
+async def test_e04_fr_08_a_queue_that_is_too_long_is_thinned_on_disk(tmp_path: Path) -> None:
+    """E04.FR.07, E04.FR.08: every second of what may be dropped, and it is told."""
+    told: list[str] = []
+    storage = SqliteStorage(tmp_path / "x.db")
+    async with running(storage, max_rows=20, window=4, on_pressure=told.append) as delivery:
+        for n in range(21):
+            last = n == 20
+            await delivery.post(V21, "DataTransfer", message(n), "tx", droppable=n > 0 and not last)
+        for _ in range(500):
+            if told:
+                break
+            await asyncio.sleep(0.01)
+        assert delivery.thinned == 8
+        assert delivery.waiting == 13
+        assert told == ["13 messages wait for the CSMS, 8 messages were thinned out"]
+        link = await online(delivery)
+        await asyncio.wait_for(delivery.drained(), 5)
+        # 0 to 3 were in memory; of the rest the first, the third and so on have gone.
+        assert numbers(link) == [0, 1, 2, 3, *range(5, 20, 2), 20]
+
+
+async def test_a_queue_of_which_nothing_may_be_dropped_is_told_of(storage: Storage) -> None:
+    told: list[str] = []
+    async with running(storage, max_rows=20, window=4, on_pressure=told.append) as delivery:
+        for n in range(23):
+            await delivery.post(V21, "DataTransfer", message(n), "tx")
+        for _ in range(500):
+            if told:
+                break
+            await asyncio.sleep(0.01)
+        assert [text.partition(", ")[2] for text in told] == ["none may be thinned out"]
+        link = await online(delivery)
+        await asyncio.wait_for(delivery.drained(), 5)
+        assert numbers(link) == list(range(23))
+
+
+async def test_facts_change_with_their_message(tmp_path: Path) -> None:
+    storage = SqliteStorage(tmp_path / "x.db")
+    async with running(storage) as delivery:
+        facts = {"transaction.1": "running"}
+        await delivery.post(V21, "DataTransfer", message(1), "tx", facts=facts)
+        assert await storage.state_load() == facts
+        assert delivery.facts.durable
+
+
+async def test_the_owner_hears_of_a_disk_that_fails_and_of_one_that_works_again(
+    tmp_path: Path,
+) -> None:
+    told: list[StorageError | None] = []
+    storage = CountingStorage(tmp_path / "x.db")
+    async with running(storage, on_health=told.append) as delivery:
+        storage.fail = True
+        await delivery.post(V21, "DataTransfer", message(1), "lane")
+        assert [str(error) for error in told if error] != []
+        storage.fail = False
+        for _ in range(500):
+            if told[-1] is None:
+                break
+            await asyncio.sleep(0.01)
+        assert len(told) == 2
+        assert told[-1] is None
+        assert delivery.unstored == 0
+        assert [row.row_id for row in await storage.outbox_load()] == [1]
+
+
+async def test_a_payload_can_be_made_to_fit_another_version(storage: Storage) -> None:
+    def adapt(row: OutboxRow, version: OcppVersion) -> bytes | None:
+        assert version is OcppVersion.V201
+        return b'{"vendorId":"org.example","data":5}' if b"4" in row.payload else None
+
+    async with running(storage, adapt=adapt) as delivery:
+        link = FakeLink()
+        link.version = OcppVersion.V201
+        for data in (3, 4):
+            await delivery.post(V21, "DataTransfer", misfit(data), "lane")
+        await online(delivery, link)
+        await asyncio.wait_for(delivery.drained(), 5)
+        assert numbers(link) == [5]
+        assert delivery.dead == 1
+
+
+def misfit(number: int) -> v21.OpenPeriodicEventStreamRequest:
+    """What a DataTransfer of 2.0.1 cannot be."""
+    stream = v21.ConstantStreamDataType(
+        id=number,
+        variable_monitoring_id=1,
+        params=v21.PeriodicEventStreamParamsType(interval=1),
+    )
+    return v21.OpenPeriodicEventStreamRequest(constant_stream_data=stream)
+
+
+async def test_rows_know_since_when_their_times_are_wrong(tmp_path: Path) -> None:
+    async with running(SqliteStorage(tmp_path / "x.db")) as delivery:
+        delivery.run = 3
+        await delivery.post(V21, "DataTransfer", message(1), "lane")
+        delivery.run = 0
+        await delivery.post(V21, "DataTransfer", message(2), "lane")
+
+    def redate(row: OutboxRow) -> None:
+        row.payload, row.run = row.payload.replace(b"1", b"7"), 0
+
+    storage = SqliteStorage(tmp_path / "x.db")
+    delivery = Delivery(
+        storage,
+        SystemClock(),
+        retry=lambda: RetryPolicy(1, 1),
+        on_delivered=lambda _row, _response: None,
+    )
+    delivery.redate = redate
+    await storage.open()
+    await delivery.restore()
+    assert [row.run for row in await storage.outbox_load()] == [3, 0]
+    assert [row.payload[-2:-1] for row in delivery.outbox.rows()] == [b"7", b"2"]
+    await storage.close()

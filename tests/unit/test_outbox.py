@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocpp_fast.lanes import MAX_LIVE_IN_A_ROW
 from ocpp_fast.outbox import Outbox, RetryPolicy, wire_payload
 from ocpp_fast.storage import OutboxRow
 
@@ -30,12 +31,16 @@ def taken(outbox: Outbox, now: float = 0.0) -> OutboxRow:
     return found
 
 
+def all_taken(outbox: Outbox, now: float = 0.0) -> list[OutboxRow]:
+    found: list[OutboxRow] = []
+    while (row := outbox.take(now)) is not None:
+        found.append(row)
+        outbox.delivered(row)
+    return found
+
+
 def drained(outbox: Outbox, now: float = 0.0) -> list[int]:
-    ids: list[int] = []
-    while (found := outbox.take(now)) is not None:
-        ids.append(found.row_id)
-        outbox.delivered(found)
-    return ids
+    return [row.row_id for row in all_taken(outbox, now)]
 
 
 def test_messages_leave_in_the_order_they_came() -> None:
@@ -90,14 +95,6 @@ def test_a_message_that_waits_holds_up_its_lane_only() -> None:
     assert drained(outbox, 60) == [1, 2]
 
 
-def test_waiting_can_be_cut_short() -> None:
-    outbox = filled(row(1), row(2, "tx-2"))
-    outbox.failed(taken(outbox), 0, THREE_TIMES)
-    outbox.retry_now()
-    assert outbox.next_attempt_at() is None
-    assert drained(outbox, 0) == [1, 2]
-
-
 def test_e14_what_waits_for_a_transaction_is_known() -> None:
     outbox = filled(row(1))
     assert outbox.holds("tx-1")
@@ -114,12 +111,17 @@ def test_what_is_not_under_way_cannot_land() -> None:
         outbox.delivered(row(1))
 
 
-def test_e11_fr_07_everything_that_waits_is_marked_offline() -> None:
-    outbox = filled(row(1), row(2, "tx-2"))
+def test_e11_fr_07_what_waits_when_the_link_breaks_is_offline() -> None:
+    outbox = filled(row(1), row(2, "tx-2"), row(3))
     head = taken(outbox)
-    assert outbox.mark_offline()
-    assert not outbox.mark_offline()
-    assert head.offline
+    outbox.went_offline(2)
+    outbox.interrupted(head)
+    # 3 came after that, and goes first as soon as it is first of its lane.
+    assert [(each.row_id, each.offline) for each in all_taken(outbox)] == [
+        (1, True),
+        (3, False),
+        (2, True),
+    ]
     assert json.loads(wire_payload(head)) == {"offline": True, "eventType": "Updated"}
 
 
@@ -152,6 +154,113 @@ def test_the_head_of_a_lane_is_never_dropped() -> None:
     assert [dropped.row_id for dropped in outbox.thin()] == [2]
     outbox.delivered(head)
     assert drained(outbox) == [3]
+
+
+def other(row_id: int, lane: str = "states", *, droppable: bool = True) -> OutboxRow:
+    payload = b"{}"
+    return OutboxRow(row_id, lane, "2.1", "StatusNotification", payload, 0, droppable)
+
+
+def test_queue_all_messages_transaction_events_are_dropped_last() -> None:
+    """`OCPPCommCtrlr.QueueAllMessages`: all the others go before the first of them."""
+    events = [row(n, droppable=True) for n in range(1, 9)]
+    outbox = filled(*events, *(other(n) for n in range(9, 17)), max_rows=9)
+    assert sorted(each.row_id for each in outbox.thin()) == list(range(10, 17))
+    assert drained(outbox) == list(range(1, 10))
+    outbox = filled(*events, *(other(n) for n in range(9, 17)), max_rows=8)
+    assert [n for n in (each.row_id for each in outbox.thin()) if n < 9] == [2, 4, 6, 8]
+
+
+def test_what_a_failing_storage_did_not_take_is_bounded() -> None:
+    outbox = Outbox(max_unstored=4)
+    outbox.resume(0)
+    outbox.accept(row(1, droppable=True))
+    outbox.accept(row(2, droppable=True))
+    for n in range(3, 8):
+        outbox.accept(row(n, droppable=True), stored=False)
+    assert outbox.overfull_unstored
+    assert [each.row_id for each in outbox.thin_unstored()] == [3, 5, 7], "2 is on the disk"
+    assert outbox.thin_unstored() == []
+    assert (outbox.unstored, outbox.dropped) == (2, 3)
+    assert drained(outbox) == [1, 2, 4, 6]
+
+
+def test_what_is_parked_is_thinned_too() -> None:
+    outbox = Outbox(max_unstored=2, window=2)
+    outbox.resume(1)
+    for n in range(2, 6):
+        outbox.accept(row(n, droppable=True), stored=False)
+    assert [each.row_id for each in outbox.thin_unstored()] == [2, 4]
+    assert outbox.next_page() is not None
+    outbox.take_page([row(1)])
+    assert drained(outbox) == [1, 3, 5]
+
+
+def test_thinning_is_tried_again_when_a_tenth_more_have_come() -> None:
+    outbox = filled(*(row(n) for n in range(1, 22)), max_rows=20)
+    assert outbox.overfull
+    assert outbox.thin() == []
+    assert not outbox.overfull
+    for n in range(22, 25):
+        outbox.add(row(n))
+    assert outbox.overfull
+    outbox.thin()
+    drained(outbox)
+    outbox.went_offline(24)
+    for n in range(25, 46):
+        outbox.add(row(n))
+    assert outbox.overfull, "the bound is the old one"
+
+
+def offline(row_id: int, lane: str = "tx-1") -> OutboxRow:
+    found = row(row_id, lane)
+    found.offline = True
+    return found
+
+
+def test_what_happens_now_is_not_told_behind_a_backlog() -> None:
+    outbox = filled(offline(1, "a"), offline(2, "b"), row(3, "c"), offline(4, "c"), row(5, "a"))
+    assert drained(outbox) == [3, 1, 5, 2, 4]
+
+
+def test_what_goes_offline_takes_its_place_in_the_backlog() -> None:
+    outbox = filled(offline(10, "a"), row(1, "b"), row(2, "c"))
+    outbox.went_offline(10)
+    assert drained(outbox) == [1, 2, 10]
+
+
+def test_a_backlog_goes_on_however_much_happens_now() -> None:
+    outbox = filled(offline(1, "old"), *(row(n, f"tx-{n}") for n in range(2, 50)))
+    assert drained(outbox).index(1) == MAX_LIVE_IN_A_ROW
+
+
+def test_a_backlog_goes_at_the_replay_rate() -> None:
+    """`InternalCtrlr.MessageReplayRate`: one second's worth at once, then so many a second."""
+    rate = 10.0
+    outbox = Outbox(replay_rate=lambda: rate)
+    for n in range(1, 41):
+        outbox.add(offline(n))
+    assert drained(outbox, 100) == list(range(1, 11))
+    assert outbox.next_attempt_at() == pytest.approx(100.1)
+    assert drained(outbox, 100.05) == []
+    assert drained(outbox, 100.1) == [11]
+    outbox.add(row(41, "new"))
+    assert drained(outbox, 100.1) == [41], "what is live costs none of it"
+    assert len(drained(outbox, 200)) == 10, "what was not used is not saved up"
+    rate = 0.0
+    assert len(drained(outbox, 200)) == 19, "no limit, from now on"
+
+
+def test_the_next_attempt_is_the_sooner_of_retry_and_replay() -> None:
+    outbox = Outbox(replay_rate=lambda: 1.0)
+    outbox.add(row(1, "failing"))
+    outbox.failed(taken(outbox), 0, THREE_TIMES)
+    outbox.add(offline(2))
+    outbox.add(offline(3))
+    assert drained(outbox, 0) == [2]
+    assert outbox.next_attempt_at() == pytest.approx(1)
+    assert drained(outbox, 1) == [3]
+    assert outbox.next_attempt_at() == 60
 
 
 STEPS = st.lists(

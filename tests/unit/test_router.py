@@ -147,3 +147,31 @@ def test_a_limit_of_an_action_that_nobody_handles_is_not_asked() -> None:
     with pytest.raises(RequestRefused) as caught:
         router.handle("Heartbeat", v21.HeartbeatRequest(), 1)
     assert caught.value.code is ErrorCode.NOT_SUPPORTED
+
+
+def test_the_gate_is_asked_before_anybody_else() -> None:
+    """B03.FR.08 binds requests that nobody handles as well."""
+    asked: list[str] = []
+    closed = v21.HeartbeatResponse(current_time=datetime(2026, 2, 2, tzinfo=UTC))
+
+    def gate(action: str, request: Any) -> Any:
+        assert isinstance(request, v21.HeartbeatRequest)
+        asked.append(action)
+        if action == "Reset":
+            raise RequestRefused(ErrorCode.SECURITY_ERROR, "not now")
+        return closed if action == "BootNotification" else None
+
+    def limit(request: object, size_bytes: int) -> None:
+        raise AssertionError(request, size_bytes)
+
+    router = Router(
+        OcppVersion.V21,
+        Role.CSMS,
+        [{"Heartbeat": heartbeat, "BootNotification": heartbeat}],
+        limits={"BootNotification": limit},
+        gate=gate,
+    )
+    assert router.handle("Heartbeat", v21.HeartbeatRequest()) is ANSWER
+    assert router.handle("BootNotification", v21.HeartbeatRequest()) is closed
+    assert refusal(router, "Reset", v21.HeartbeatRequest()).code is ErrorCode.SECURITY_ERROR
+    assert asked == ["Heartbeat", "BootNotification", "Reset"]

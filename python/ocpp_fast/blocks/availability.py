@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from ocpp_fast.blocks.context import Registration
+from ocpp_fast.blocks.context import OTHERS, Registration
 from ocpp_fast.errors import (
     CallerError,
     CallErrorReceived,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ocpp_fast.blocks.context import Context, Trigger
     from ocpp_fast.clock import Timer
     from ocpp_fast.messages import Message, v21
+    from ocpp_fast.restoring import Restart
     from ocpp_fast.router import After, Handler
 
 __all__ = ["Availability", "Heartbeat"]
@@ -38,6 +39,10 @@ EVENTS_PER_MESSAGE: Final = 20
 # an EV is plugged in, until the reservation is cleared for the right driver (G01.FR.09).
 _PRECEDENCE: Final = ("Faulted", "Unavailable", "Reserved", "Occupied")
 
+_RESERVED: Final = "Reserved"
+_YES: Final = "1"
+"""What facts say; that they are there is all there is to know."""
+
 Key = tuple[int, int]
 
 
@@ -45,11 +50,23 @@ class Availability:
     """Reports each connector whose state has changed, once, with the state it has by then.
 
     A connector that flaps costs one message at a time, and one that is back in the state last
-    reported costs none (B04.FR.02).
+    reported costs none (B04.FR.02). With QueueAllMessages the states of a time offline are queued.
+
+    What the CSMS has commanded, and that a connector is reserved, is found again after a restart
+    (B01.FR.07, B01.FR.13); what the hardware side has said it says again by itself.
     """
 
-    def __init__(self, context: Context) -> None:
+    prefix = "availability."
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        on_state: Callable[[int, int, str], None] = lambda _evse, _connector, _state: None,
+    ) -> None:
+        """`on_state(evse_id, connector_id, state)` is called for each change of a state."""
         self._context = context
+        self._on_state = on_state
         self.handlers: Mapping[str, Handler] = {}
         self.triggers: Mapping[str, Trigger] = {"StatusNotification": self._on_trigger}
         self._flags: dict[Key, set[str]] = {
@@ -57,6 +74,10 @@ class Availability:
             for evse_id, count in context.device_model.connectors.items()
             for connector_id in range(1, count + 1)
         }
+        self._inoperative: set[Key] = set()
+        """What the CSMS has made Inoperative: connectors; EVSEs, as connector 0; and the station,
+        as EVSE 0. Each keeps its own state (G03.FR.07, G04.FR.08)."""
+        self._restored = False
         self._since: dict[Key, datetime] = {}
         self._reported: dict[Key, str] = {}
         self._changed = asyncio.Event()
@@ -69,31 +90,101 @@ class Availability:
     def set(self, evse_id: int, connector_id: int, flag: str, *, on: bool) -> None:
         """Sets or clears Occupied, Reserved, Unavailable or Faulted of one connector.
 
-        Raises `ConfigurationError` for a connector that the station does not have.
+        Reserved is durable soon after. Raises `ConfigurationError` for a connector that the station
+        does not have.
         """
         flags = self._flags_of(evse_id, connector_id)
+        if on is (flag in flags):
+            return
         before = self.status(evse_id, connector_id)
         (flags.add if on else flags.discard)(flag)
-        if self.status(evse_id, connector_id) != before:
-            self._since[evse_id, connector_id] = self._context.clock.now()
-            self._changed.set()
+        self._note_changes({(evse_id, connector_id): before})
+        if flag == _RESERVED and self._restored:
+            self._keep_reserved(evse_id, connector_id, on=on)
+
+    async def command(
+        self, evse_id: int | None, connector_id: int | None, *, operative: bool
+    ) -> None:
+        """The CSMS makes the station, an EVSE or a connector Operative or Inoperative (G03, G04);
+        durable when this returns.
+
+        That is its own state, beside those of the others: a connector can be used when nothing that
+        it belongs to is Inoperative. Raises `ConfigurationError` for what the station does not
+        have.
+        """
+        key = self._commanded(evse_id, connector_id)
+        before = {key: self.status(*key) for key in self._flags}
+        (self._inoperative.discard if operative else self._inoperative.add)(key)
+        self._note_changes(before)
+        if self._context.facts.durable:
+            name = f"{self.prefix}inoperative.{key[0]}.{key[1]}"
+            await self._context.facts.keep({name: None if operative else _YES})
+
+    def is_operative(self, evse_id: int | None = None, connector_id: int | None = None) -> bool:
+        """What was commanded last for the station, an EVSE or a connector; Operative at first."""
+        return self._commanded(evse_id, connector_id) not in self._inoperative
+
+    async def restore(self, facts: Mapping[str, str], _restart: Restart, /) -> None:
+        """See `DurablePart.restore`. What was reserved before the start counts as well."""
+        before = {key: self.status(*key) for key in self._flags}
+        self._restored = True
+        for key, flags in self._flags.items():
+            if _RESERVED in flags:
+                self._keep_reserved(*key, on=True)
+        for name in facts:
+            try:
+                kind, evse_id, connector_id = name.removeprefix(self.prefix).split(".")
+                key = int(evse_id), int(connector_id)
+                if kind == "reserved":
+                    self._flags_of(*key).add(_RESERVED)
+                elif kind == "inoperative":
+                    self._inoperative.add(self._commanded(key[0] or None, key[1] or None))
+            except (ConfigurationError, ValueError) as error:
+                # The station has fewer connectors than before.
+                _log.error("%s cannot be restored: %s", name, error)
+        self._note_changes(before)
+
+    def redate(self, correct: Callable[[datetime], datetime]) -> None:
+        """See `redating.Dated`."""
+        self._since = {key: correct(since) for key, since in self._since.items()}
 
     def status(self, evse_id: int, connector_id: int) -> str:
         """The ConnectorStatusEnumType of a connector, always a valid one (G01.FR.01)."""
         flags = self._flags_of(evse_id, connector_id)
+        if "Faulted" in flags:
+            return "Faulted"
+        if self._inoperative and not self._may_operate(evse_id, connector_id):
+            return "Unavailable"
         return next((flag for flag in _PRECEDENCE if flag in flags), "Available")
 
     def usable(self, evse_id: int) -> bool:
         """See `ConnectorStates.usable`."""
         return any(
-            flags.isdisjoint({"Faulted", "Unavailable"})
-            for (evse, _), flags in self._flags.items()
-            if evse == evse_id
+            self.status(*key) not in ("Faulted", "Unavailable")
+            for key in self._flags
+            if key[0] == evse_id
         )
 
     def occupied(self, evse_id: int) -> bool:
         """See `ConnectorStates.occupied`."""
         return any("Occupied" in flags for (e, _), flags in self._flags.items() if e == evse_id)
+
+    def _keep_reserved(self, evse_id: int, connector_id: int, *, on: bool) -> None:
+        if self._context.facts.durable:
+            name = f"{self.prefix}reserved.{evse_id}.{connector_id}"
+            self._context.facts.put({name: _YES if on else None})
+
+    def _may_operate(self, evse_id: int, connector_id: int) -> bool:
+        """Whether nothing that the connector belongs to is Inoperative (G03.FR.06, G04.FR.07)."""
+        return self._inoperative.isdisjoint({(0, 0), (evse_id, 0), (evse_id, connector_id)})
+
+    def _note_changes(self, before: Mapping[Key, str]) -> None:
+        """Of connectors that were in these states, some may be in others now."""
+        for key, was in before.items():
+            if (state := self.status(*key)) != was:
+                self._since[key] = self._context.clock.now()
+                self._changed.set()
+                self._on_state(*key, state)
 
     # --- what happens to the link ---------------------------------------------------------
 
@@ -121,11 +212,18 @@ class Availability:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if self._context.accepted:
+            if self._context.accepted or self._queues:
                 await self._report()
+
+    @property
+    def _queues(self) -> bool:
+        return self._context.device_model.variables.queue_all_messages
 
     async def _report(self) -> None:
         due = [key for key in self._flags if self._reported.get(key) != self.status(*key)]
+        if not self._context.accepted:
+            # What was never reported and never changed is, once the station is accepted.
+            due = [key for key in due if key in self._reported or key in self._since]
         if self._context.version is OcppVersion.V201 or self._by_status:
             for key in due:
                 await self._report_some([key], self._status_notification)
@@ -136,6 +234,13 @@ class Availability:
     async def _report_some(self, keys: list[Key], make: Callable[[list[Key]], Message]) -> None:
         told = {key: self.status(*key) for key in keys}
         request = make(keys)
+        if self._queues:
+            # In the order in which they happened, behind those that wait already.
+            action = type(request).__name__.removesuffix("Request")
+            delivery, version = self._context.delivery, self._context.version
+            await delivery.post(version, action, request, OTHERS, droppable=True)
+            self._reported.update(told)
+            return
         response = getattr(
             self._context.messages, type(request).__name__.replace("Request", "Response")
         )
@@ -200,6 +305,13 @@ class Availability:
             await self._context.call(request, m.StatusNotificationResponse, triggered=True)
 
         return send
+
+    def _commanded(self, evse_id: int | None, connector_id: int | None) -> Key:
+        """Under which key a command is kept."""
+        if evse_id is None:
+            return 0, 0
+        self._flags_of(evse_id, connector_id or 1)
+        return evse_id, connector_id or 0
 
     def _flags_of(self, evse_id: int, connector_id: int) -> set[str]:
         try:
@@ -282,8 +394,7 @@ class Heartbeat:
             response = await self._context.call(request, m.HeartbeatResponse, triggered=True)
         else:
             response = await self._context.attempt(request, m.HeartbeatResponse)
-        sources = self._context.device_model.variables.time_source
-        if response is not None and "Heartbeat" in sources:  # G02.FR.06
+        if response is not None:  # G02.FR.06
             self._sync_time(response.current_time)
 
     def _on_trigger(self, _evse: v21.EVSEType | None) -> After | None:

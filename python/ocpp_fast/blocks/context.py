@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from enum import StrEnum
 from itertools import count
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from ocpp_fast._core import decode_payload, encode_payload
+from ocpp_fast.boot_gate import Registration, may_send
 from ocpp_fast.errors import CallerError, ConnectionLost, PeerError
 from ocpp_fast.messages.version import OcppVersion
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ocpp_fast.device_model import DeviceModel as WholeDeviceModel
     from ocpp_fast.errors import OcppError
     from ocpp_fast.ids import Ids
+    from ocpp_fast.journal import Journal
     from ocpp_fast.messages import Message, v21
     from ocpp_fast.router import After
     from ocpp_fast.security.certificates import HashData
@@ -48,17 +49,10 @@ _M = TypeVar("_M", bound="Message")
 # Characters of StatusInfoType.additionalInfo.
 _INFO_LENGTHS = {OcppVersion.V201: 512, OcppVersion.V21: 1024}
 
+OTHERS: Final = "messages"
+"""The lane of what only QueueAllMessages has queued."""
+
 NO_LINK = ConnectionLost(1006, "there is no connection")
-
-
-class Registration(StrEnum):
-    """What the CSMS said to the last BootNotification."""
-
-    NONE = "None"
-    """Nothing yet."""
-    PENDING = "Pending"
-    REJECTED = "Rejected"
-    ACCEPTED = "Accepted"
 
 
 class NotAccepted(CallerError):
@@ -212,6 +206,10 @@ class Context:
         """Runs a coroutine as a task of the station; what it raises is logged."""
         self.callback_timeout_s = callback_timeout_s
         self.registration = Registration.NONE
+        self.boot_answered = asyncio.Event()
+        """Not set while a BootNotification is under way: its answer may be Rejected, and nothing
+        that the CSMS has triggered before may follow that (B03.FR.02)."""
+        self.boot_answered.set()
         self.connection: Connection | None = None
         self.last_sent = 0.0
         """When the last CALL was answered, monotonic (G02.FR.05)."""
@@ -246,6 +244,11 @@ class Context:
         """Whether there is a link, and the CSMS has accepted the station."""
         return self.connection is not None and self.registration is Registration.ACCEPTED
 
+    @property
+    def facts(self) -> Journal:
+        """Where facts are kept over a restart, see `restoring`."""
+        return self.delivery.facts
+
     async def call(self, request: Message, expected: type[_M], *, triggered: bool = False) -> _M:
         """Sends a CALL that need not survive; returns its response.
 
@@ -254,6 +257,8 @@ class Context:
         a link, and `PeerError` when the CSMS refuses or keeps silent.
         """
         action = type(request).__name__.removesuffix("Request")
+        if triggered and self.registration is not Registration.ACCEPTED:
+            await self.boot_answered.wait()
         connection = self._connection_for(action, triggered=triggered)
         response = await connection.call(request)
         self.last_sent = self.clock.monotonic()
@@ -277,6 +282,8 @@ class Context:
         self, message_id: str, action: str, frame: bytes, *, triggered: bool = False
     ) -> Message:
         """Like `call` for a CALL that is a whole frame already, see `Connection.call_frame`."""
+        if triggered and self.registration is not Registration.ACCEPTED:
+            await self.boot_answered.wait()
         connection = self._connection_for(action, triggered=triggered)
         response = await connection.call_frame(message_id, action, frame)
         self.last_sent = self.clock.monotonic()
@@ -286,10 +293,8 @@ class Context:
         connection = self.connection
         if connection is None:
             raise NO_LINK
-        if not (self.registration is Registration.ACCEPTED or action == "BootNotification"):
-            allowed = triggered and self.registration is Registration.PENDING
-            if not allowed:
-                raise NotAccepted(action, self.registration)
+        if not may_send(action, self.registration, triggered=triggered):
+            raise NotAccepted(action, self.registration)
         return connection
 
     async def attempt(self, request: Message, expected: type[_M]) -> _M | None:
@@ -299,6 +304,16 @@ class Context:
         except (CallerError, ConnectionLost, PeerError) as error:
             _log.info("%s was not delivered: %s", type(request).__name__, error)
             return None
+
+    async def inform(self, request: Message, expected: type[Message]) -> None:
+        """Tells the CSMS something that is news only now, like a reading of a meter: it is sent or
+        forgotten. With OCPPCommCtrlr.QueueAllMessages it is queued until it is delivered, in the
+        order of all such messages; the first to be thinned then (see the variable)."""
+        if not self.device_model.variables.queue_all_messages:
+            await self.attempt(request, expected)
+            return
+        action = type(request).__name__.removesuffix("Request")
+        await self.delivery.post(self.version, action, request, OTHERS, droppable=True)
 
     def hash_data(self, data: HashData) -> v21.CertificateHashDataType:
         """What names a certificate in messages."""

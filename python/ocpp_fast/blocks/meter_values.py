@@ -22,7 +22,7 @@ __all__ = ["MeterValues"]
 class MeterValues:
     """Sends MeterValues at each AlignedDataCtrlr.Interval for every EVSE and the main meter.
 
-    They are not repeated when they cannot be sent at once.
+    They are not repeated when they cannot be sent at once, unless QueueAllMessages says so.
     """
 
     def __init__(
@@ -54,8 +54,9 @@ class MeterValues:
             self.start()
 
     def _tick(self) -> None:
-        if self._context.accepted:
-            self._context.spawn(self._send_all(), "aligned meter values")
+        context = self._context
+        if context.accepted or context.device_model.variables.queue_all_messages:
+            context.spawn(self._send_all(), "aligned meter values")
 
     async def _send_all(self) -> None:
         """J01.FR.14, J01.FR.22; J01.FR.20: in idle only, when SendDuringIdle is set."""
@@ -70,7 +71,7 @@ class MeterValues:
         for evse_id in (0, *self._context.device_model.connectors):
             request = self._request(evse_id, m.ReadingContextEnumType.SAMPLE_CLOCK, after)
             if request is not None:
-                await self._context.attempt(request, m.MeterValuesResponse)
+                await self._context.inform(request, m.MeterValuesResponse)
 
     def _request(
         self,

@@ -44,6 +44,13 @@ class Readings:
         """The last reading as it came."""
         return self._latest.get(evse_id)
 
+    def redate(self, correct: Callable[[datetime], datetime]) -> None:
+        """See `redating.Dated`."""
+        self._latest = {
+            evse_id: reading.replace(timestamp=correct(reading.timestamp))
+            for evse_id, reading in self._latest.items()
+        }
+
     def selected(
         self,
         evse_id: int,

@@ -15,6 +15,8 @@ __all__ = ["Repeater", "seconds_to_next"]
 _DAY_S: Final = 86_400.0
 _EARLY_S: Final = 0.05
 """By how much a timer may fire too early by the wall clock, and still counts as that moment's."""
+_LOOK_AGAIN_S: Final = 60.0
+"""How long at most until the wall clock is looked at again, in case somebody has set it."""
 
 
 def seconds_to_next(now: datetime, interval_s: float) -> float:
@@ -30,7 +32,7 @@ class Repeater:
     """Calls `action` every `interval_s` seconds until cancelled; never when that is 0.
 
     Counts from its creation, so that delays do not add up; `aligned` ones follow the wall clock
-    instead. A moment that was missed is skipped, not made up for.
+    instead, also when that is set. A moment that was missed is skipped, not made up for.
     """
 
     def __init__(
@@ -41,6 +43,8 @@ class Repeater:
         self._action = action
         self._aligned = aligned
         self._due = clock.monotonic()
+        self._moment = 0.0
+        """When an aligned one is due, in seconds since the epoch."""
         self._timer: Timer | None = None
         if interval_s > 0:
             self._arm()
@@ -53,7 +57,10 @@ class Repeater:
 
     def _arm(self) -> None:
         if self._aligned:
-            delay_s = seconds_to_next(self._clock.now(), self._interval_s)
+            wall = self._clock.now()
+            delay_s = seconds_to_next(wall, self._interval_s)
+            self._moment = wall.timestamp() + delay_s
+            delay_s = min(delay_s, _LOOK_AGAIN_S)
         else:
             now = self._clock.monotonic()
             missed = max(0.0, (now - self._due) // self._interval_s)
@@ -62,5 +69,12 @@ class Repeater:
         self._timer = self._clock.call_later(delay_s, self._tick)
 
     def _tick(self) -> None:
+        is_due = not self._aligned or self._is_moment()
         self._arm()
-        self._action()
+        if is_due:
+            self._action()
+
+    def _is_moment(self) -> bool:
+        """Whether the moment has come, and was not passed when somebody set the clock."""
+        late_s = self._clock.now().timestamp() - self._moment
+        return -_EARLY_S <= late_s < _LOOK_AGAIN_S

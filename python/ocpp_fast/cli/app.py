@@ -12,6 +12,7 @@ from ocpp_fast.cli.config import config
 from ocpp_fast.cli.csms import csms
 from ocpp_fast.cli.demo import demo
 from ocpp_fast.cli.pki import pki
+from ocpp_fast.cli.queue import queue
 from ocpp_fast.cli.running import one_line
 from ocpp_fast.cli.station import station
 
@@ -24,11 +25,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="OCPP 2.0.1 and 2.1: a charging station, a CSMS, and a demonstration of both.",
     epilog="Exit codes: 0 done, 1 the run did not end as it should or problems were found,"
-    " 2 wrong usage, 3 no connection or port taken, 130 interrupted.",
+    " 2 wrong usage, 3 no connection, port taken or file not usable, 130 interrupted.",
 )
 for command in (demo, csms, station, pki):
     app.command()(command)
 app.add_typer(config, name="config")
+app.add_typer(queue, name="queue")
 
 
 def run() -> None:

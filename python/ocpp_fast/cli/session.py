@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ocpp_fast.blocks.context import Registration
 from ocpp_fast.config import EvseConfig, StationConfig, Variables
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ocpp_fast.cli.options import StationSecurity
     from ocpp_fast.cli.screen import Screen
     from ocpp_fast.clock import Clock
+    from ocpp_fast.config import OnRestart
     from ocpp_fast.messages import OcppVersion
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "charge_all",
     "deliver",
     "make_station",
+    "pause",
     "wait_accepted",
     "wait_until",
 ]
@@ -69,8 +71,12 @@ def make_station(
     screen: Screen,
     clock: Clock,
     security: StationSecurity | None = None,
+    storage: str | None = None,
+    on_restart: OnRestart | None = None,
+    **options: Any,
 ) -> SimulatedStation:
-    """A simulated station for a run of some seconds; its serial number is its identity."""
+    """A simulated station for a run of some seconds; its serial number is its identity. `options`
+    are those of `SimulatedStation`."""
     measurands = ("Energy.Active.Import.Register", "Power.Active.Import", "SoC")
     config = StationConfig(
         identity=identity,
@@ -81,6 +87,8 @@ def make_station(
         versions=versions,
         serial_number=identity[:25],
         evses=(EvseConfig(),) * evses,
+        storage=storage,
+        on_restart=on_restart,
         variables=Variables(
             tx_updated_interval_s=1.0,
             tx_started_measurands=measurands,
@@ -88,10 +96,16 @@ def make_station(
             tx_ended_measurands=measurands,
             retry_back_off_wait_minimum_s=1.0,
             retry_back_off_random_range_s=1.0,
+            allow_energy_transfer_resumption=storage is not None,
         ),
     )
     station = SimulatedStation(
-        config, clock=clock, speed=SPEED, sample_interval_s=0.5, on_change=screen.on_change
+        config,
+        clock=clock,
+        speed=SPEED,
+        sample_interval_s=0.5,
+        on_change=screen.on_change,
+        **options,
     )
     screen.watch(station)
     return station
@@ -163,14 +177,14 @@ async def charge(
             if outcome.result is not TokenResult.STARTED:
                 text = f"the card was not accepted: {outcome.result}, {outcome.status}"
                 raise RunFailed(text)
-        await _pause(clock, 1.0, screen)
+        await pause(clock, 1.0, screen)
     transaction_id = station.evse(evse_id).transaction_id
     if transaction_id is None:
         raise RunFailed(f"no transaction has started at EVSE {evse_id}")
-    await _pause(clock, seconds, screen)
+    await pause(clock, seconds, screen)
     screen.line(f"EVSE {evse_id}: the driver presents the card again")
     await station.swipe(token, evse_id)
-    await _pause(clock, 1.0, screen)
+    await pause(clock, 1.0, screen)
     screen.line(f"EVSE {evse_id}: the driver unplugs and leaves")
     await station.unplug(evse_id)
     return transaction_id
@@ -205,5 +219,6 @@ async def deliver(station: SimulatedStation, clock: Clock, screen: Screen) -> No
         raise RunFailed(f"{refused} messages were refused by the CSMS")
 
 
-async def _pause(clock: Clock, duration_s: float, screen: Screen) -> None:
+async def pause(clock: Clock, duration_s: float, screen: Screen) -> None:
+    """Waits, and keeps the screen up to date."""
     await wait_until(clock, lambda: False, duration_s, screen)

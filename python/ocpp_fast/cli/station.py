@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from ocpp_fast.cli.comeback import Comeback
 from ocpp_fast.cli.options import (
     Password,
     PasswordFile,
@@ -18,6 +19,7 @@ from ocpp_fast.cli.running import run_command
 from ocpp_fast.cli.screen import Screen
 from ocpp_fast.cli.session import SPEED, charge_all, deliver, make_station, wait_accepted
 from ocpp_fast.clock import SystemClock
+from ocpp_fast.config import OnRestart
 from ocpp_fast.errors import ConfigurationError
 from ocpp_fast.messages import OcppVersion
 
@@ -62,13 +64,28 @@ def station(  # noqa: PLR0917  # typer reads the parameters
     tls_key: Annotated[
         str | None, typer.Option(metavar="FILE", help="PEM, the key of --tls-cert.")
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="SQLite file of the durable state. A run that was killed goes on from it.",
+        ),
+    ] = None,
+    on_restart: Annotated[
+        OnRestart, typer.Option(help="What becomes of transactions of a run that was killed.")
+    ] = OnRestart.RESUME,
+    cars_gone: Annotated[  # noqa: FBT002  # typer makes an option of it
+        bool, typer.Option("--cars-gone", help="The cars of that run have left meanwhile.")
+    ] = False,
     wait: Annotated[
         float, typer.Option(min=0, max=3_600, help="How long to wait to be accepted, in s.")
     ] = 15.0,
 ) -> None:
     """Connect a simulated station to any CSMS, charge one or two cars, and leave.
 
-    Exit code 0 means that the CSMS has confirmed every event of the transactions.
+    With --storage, what a killed run has left comes first: its transactions go on or are closed,
+    and the drivers end their visits. Exit code 0 means that the CSMS has confirmed every event of
+    the transactions.
     """
     with station_security(
         profile=security_profile,
@@ -86,6 +103,9 @@ def station(  # noqa: PLR0917  # typer reads the parameters
             evses=evses,
             seconds=seconds,
             security=security,
+            storage=storage,
+            on_restart=on_restart,
+            cars_gone=cars_gone,
             wait_s=wait,
         )
         run_command(work)
@@ -117,10 +137,14 @@ async def _station(
     evses: int,
     seconds: float,
     security: StationSecurity,
+    storage: str | None,
+    on_restart: OnRestart,
+    cars_gone: bool,
     wait_s: float,
 ) -> int:
     clock = SystemClock()
     with Screen() as screen:
+        comeback = Comeback(screen)
         station = make_station(
             url=url,
             identity=identity,
@@ -129,12 +153,19 @@ async def _station(
             screen=screen,
             clock=clock,
             security=security,
+            storage=storage,
+            on_restart=None if storage is None else on_restart,
+            adapt=comeback.adapt,
+            cars={} if cars_gone else None,
         )
         screen.line(f"Simulated cars and meters run {SPEED:g} times faster than the clock.")
         async with station:
             await wait_accepted(station, clock, wait_s, screen)
             screen.line(f"accepted, OCPP {station.charge_point.version}")
-            ids = await charge_all(station, seconds, screen, clock)
+            if await comeback.finish(station, seconds, clock):
+                ids = comeback.ids
+            else:
+                ids = await charge_all(station, seconds, screen, clock)
             await deliver(station, clock, screen)
     screen.console.print(f"{len(ids)} transactions delivered: {', '.join(ids)}")
     return 0

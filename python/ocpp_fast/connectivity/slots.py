@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ocpp_fast.config import StationConfig
     from ocpp_fast.connectivity.rules import LinkCertificates
     from ocpp_fast.device_model.model import DeviceModel
+    from ocpp_fast.restoring import Restart
     from ocpp_fast.storage.base import Storage
 
 __all__ = ["NetworkSlot", "Slots"]
@@ -41,6 +42,8 @@ class Slots:
     Nothing here dials. What the CSMS may change is asked here and answered in
     `blocks.network_profiles`.
     """
+
+    prefix = "network."
 
     def __init__(
         self,
@@ -60,16 +63,16 @@ class Slots:
         self._standing = Standing(self.access, storage)
         self._active: int | None = None
 
-    async def open(self, state: Mapping[str, str]) -> None:
-        """Takes up what an earlier run has left in `Storage.state_load`, finishes what a power cut
-        has interrupted, and moves the profiles of an older libocpp into the slots, see
-        `migration`. The storage and the device model are open already. Raises `StorageError`,
-        after which it may be tried again."""
-        await self._standing.open(state, self.known)
+    async def restore(self, facts: Mapping[str, str], _restart: Restart) -> None:
+        """See `DurablePart.restore`. Finishes what a power cut has interrupted, and moves the
+        profiles of an older libocpp into the slots, see `migration`. The storage and the device
+        model are open already. Raises `StorageError`, after which it may be tried again."""
+        self._standing.open(facts)
         if self._standing.profile is not None:
             self.access.write("SecurityCtrlr", "SecurityProfile", str(self._standing.profile))
         if self.last_good is not None:
             self.access.write("OCPPCommCtrlr", "ActiveNetworkProfile", str(self.last_good))
+        await self._standing.complete(self.known)
         await migrate(self.access, self.known, self.common)
 
     # --- which there are ----------------------------------------------------------------------

@@ -49,12 +49,15 @@ class Standing:
         self.former: tuple[int, dict[str, str]] | None = None
         """A slot, and the variables it had when there was a good link over it last."""
 
-    async def open(self, state: Mapping[str, str], known: tuple[int, ...]) -> None:
-        """Takes up what an earlier run has left; raises `StorageError`."""
+    def open(self, state: Mapping[str, str]) -> None:
+        """Takes up what an earlier run has left."""
         self._stored = dict(state)
         self.slot = number_of(self._stored.get(_LAST_GOOD))
         self.profile = number_of(self._stored.get(_PROFILE))
         self.former = _former(self._stored.get(_FORMER))
+
+    async def complete(self, known: tuple[int, ...]) -> None:
+        """Finishes what a power cut has interrupted; raises `StorageError`."""
         if self.slot is not None and _PRUNING in self._stored:
             await self._prune(self._weaker(known, self.slot), self.slot)
 

@@ -217,8 +217,9 @@ class DeviceModel:
 
     async def open(self) -> None:
         """Takes up what an earlier run has stored, and stores what the component files have changed
-        since, see `start.take_up`. The storage is open already. Raises `StorageError`, after which
-        it may be tried again; nothing happens when it was opened before."""
+        since, see `start.take_up`. The storage is open already. Raises `StorageError` when nothing
+        can be read, after which it may be tried again; nothing happens when it was opened
+        before."""
         if self._opened:
             return
         before = self._telling.texts()

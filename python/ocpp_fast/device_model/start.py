@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ocpp_fast.device_model.handle import ATTRIBUTES, address
 from ocpp_fast.device_model.merge import component_key, merge, value_key
+from ocpp_fast.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +41,8 @@ async def take_up(
       stored: it holds again when the file is put right, and until another value is set.
 
     Whatever is kept or dropped is logged, without its value. Each step is one transaction, and a
-    start that was cut short is completed by the next. Raises `StorageError`.
+    start that was cut short, or could not write, is completed by the next. Raises `StorageError`
+    when nothing can be read.
     """
     stored = await storage.components_load()
     values = await storage.values_load()
@@ -53,12 +55,15 @@ async def take_up(
         if component_key(row[:4]) not in lost and value_key(row) not in overtaken
     ]
     dropped = [row for row in cache.restore(rows) if not _fits_later(cache, row)]
-    if plan.store:
-        await storage.components_store(plan.store)
-    if plan.remove:
-        await storage.components_remove(plan.remove)
-    if dropped:
-        await storage.values_remove([row[:7] for row in dropped])
+    try:
+        if plan.store:
+            await storage.components_store(plan.store)
+        if plan.remove:
+            await storage.components_remove(plan.remove)
+        if dropped:
+            await storage.values_remove([row[:7] for row in dropped])
+    except StorageError as error:
+        _log.error("the next start will store what the component files have changed: %s", error)
     if stored and (plan.store or plan.remove):
         _log.info(
             "the component files have changed: %d components are new or different, %d are gone",

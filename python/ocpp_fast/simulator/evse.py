@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ocpp_fast.errors import HardwareError
@@ -10,6 +11,7 @@ from ocpp_fast.station.hardware import MeterReading
 if TYPE_CHECKING:
     from ocpp_fast.clock import Clock, Timer
     from ocpp_fast.simulator.car import Car
+    from ocpp_fast.simulator.parking import Parked
     from ocpp_fast.station.evse import EvseController
     from ocpp_fast.station.station import Station
 
@@ -45,6 +47,8 @@ class SimulatedEvse:
         self.voltage_v = voltage_v
         self.speed = speed
         self.car: Car | None = None
+        self.connector_id = 1
+        """Where the car is plugged in, if one is."""
         self.locked = False
         self.broken: set[str] = set()
         """Names of the methods that fail: `lock`, `allow_power`, ..."""
@@ -67,7 +71,7 @@ class SimulatedEvse:
     async def plug_in(self, car: Car, connector_id: int = 1) -> None:
         """A driver plugs in a car."""
         self._advance()
-        self.car = car
+        self.car, self.connector_id = car, connector_id
         await self._told().plugged_in(connector_id)
 
     async def unplug(self) -> Car | None:
@@ -77,6 +81,23 @@ class SimulatedEvse:
         self._stop_watching()
         await self._told().unplugged()
         return car
+
+    def lose_power(self) -> None:
+        """The mains fail: the contactor falls open, and nobody is told. The car stays."""
+        self._advance()
+        self._drawing = False
+        self._stop_watching()
+
+    def count_on(self, energy_wh: float) -> None:
+        """The register goes on from here: it has been so far in an earlier life."""
+        self._energy_wh = max(self._energy_wh, energy_wh)
+
+    def park(self, parked: Parked) -> None:
+        """The car of an earlier life is still there, with what it has taken since."""
+        car = self.car = replace(parked.car)
+        self.connector_id = parked.connector_id
+        taken = max(0.0, self._energy_wh - parked.register_wh)
+        car.energy_wh = min(car.energy_wh + taken, car.capacity_wh)
 
     @property
     def energy_wh(self) -> float:
@@ -116,6 +137,11 @@ class SimulatedEvse:
         """See `EvseHardware.unlock`."""
         self._check("unlock")
         self.locked = False
+
+    async def connected_at(self) -> int | None:
+        """See `EvseHardware.connected_at`."""
+        self._check("connected_at")
+        return None if self.car is None else self.connector_id
 
     async def read_meter(self) -> MeterReading | None:
         """See `EvseHardware.read_meter`."""

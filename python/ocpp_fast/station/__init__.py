@@ -2,7 +2,8 @@
 
 `Station` turns what happens at the EVSEs into OCPP: it runs one state machine for each EVSE
 (`machine`), starts and ends transactions by TxStartPoint and TxStopPoint (`tx_points`), finds out
-which EVSE a token is meant for, and samples the meters.
+which EVSE a token is meant for, and samples the meters. After a restart each EVSE goes on from its
+`session` as E17 says (`resumption`, `start`).
 """
 
 from ocpp_fast.station.evse import EvseController

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ocpp_fast.config import TxPoint
-from ocpp_fast.errors import HardwareError
-from ocpp_fast.station.machine import Effect, EvseEvent, EvseState, Facts, charging_state, facts
+from ocpp_fast.station.actuators import MOVES, Actuators
+from ocpp_fast.station.machine import (
+    OFFERED,
+    Effect,
+    EvseEvent,
+    EvseState,
+    Facts,
+    charging_state,
+    facts,
+)
 from ocpp_fast.station.machine import step as step_of
+from ocpp_fast.station.metering import Meter
+from ocpp_fast.station.resumption import entry_effects
+from ocpp_fast.station.session import Ending, Session, Token
 from ocpp_fast.station.tx_points import TxStep, decide
 
 if TYPE_CHECKING:
@@ -22,13 +34,12 @@ if TYPE_CHECKING:
     from ocpp_fast.messages import v21
     from ocpp_fast.station.hardware import EvseHardware
     from ocpp_fast.station.metering import MeterValueMaker
+    from ocpp_fast.station.resumption import Resumption
+    from ocpp_fast.station.session import Sessions
 
 __all__ = ["Cause", "EvseController"]
 
 _log = logging.getLogger(__name__)
-
-HARDWARE_TIMEOUT_S: Final = 10.0
-"""How long an actuator or a meter may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +79,8 @@ class EvseController:
     """The charging session and the transaction of one EVSE.
 
     The methods named after events are called by the hardware side. They return when the step is
-    done and its TransactionEvent is stored; steps of one EVSE follow one another.
+    done and its TransactionEvent is stored; steps of one EVSE follow one another, and the first
+    waits until the station has started and taken up the EVSE.
     """
 
     def __init__(
@@ -79,6 +91,7 @@ class EvseController:
         *,
         ids: Ids,
         maker: MeterValueMaker,
+        sessions: Sessions,
         on_change: Callable[[int, EvseState], None],
     ) -> None:
         self.evse_id = evse_id
@@ -94,24 +107,26 @@ class EvseController:
         self._charge_point = charge_point
         self._clock = charge_point.clock
         self._ids = ids
-        self._maker = maker
+        self._sessions = sessions
         self._on_change = on_change
+        self.actuators = Actuators(evse_id, hardware, charge_point.clock)
+        self.meter = Meter(evse_id, hardware, charge_point, maker)
         self._bay_occupied = False
-        self._meter_failed = False
+        self.look_again: Callable[[], Awaitable[None]] | None = None
+        """For when a fault is cleared of an EVSE that did not know whether an EV is there."""
         self._stopped_reason: str | None = None
         self._remote_start_id: int | None = None
         self._timeout: Timer | None = None
-        self._lock = asyncio.Lock()
+        self.lock = asyncio.Lock()
+        """Whoever has it makes the next step; from the start until `EvseStart` has taken up the
+        EVSE nobody else."""
 
     # --- what the hardware side reports -----------------------------------------------------
 
     async def plugged_in(self, connector_id: int = 1) -> None:
         """An EV was plugged in at a connector."""
-        async with self._lock:
-            if not self._facts().connected:
-                self.connector_id = connector_id
-                self.plugged_at = self._clock.monotonic()
-            await self._step_locked(EvseEvent.PLUG_IN, _PLUG_IN)
+        async with self.lock:
+            await self.notice(connector_id)
 
     async def unplugged(self) -> None:
         """The EV is no longer connected."""
@@ -131,14 +146,18 @@ class EvseController:
 
     async def fault_cleared(self) -> None:
         """It is usable again; a driver has to be authorized anew."""
-        await self._step(EvseEvent.FAULT_CLEARED, _STATION)
+        async with self.lock:
+            await self._step_locked(EvseEvent.FAULT_CLEARED, _STATION)
+            if self.look_again is not None:
+                await self.look_again()
 
     async def bay_changed(self, *, occupied: bool) -> None:
         """The parking bay detector sees a vehicle, or sees it no more (E01.FR.01, E06.FR.01)."""
-        async with self._lock:
-            before = self._facts()
+        async with self.lock:
+            before, cause = self._facts(), _EV_DETECTED if occupied else _EV_DEPARTED
             self._bay_occupied = occupied
-            await self._tell(before, _EV_DETECTED if occupied else _EV_DEPARTED, changed=False)
+            await self._tell(self._decide(before, cause), cause)
+            self._remember()
 
     # --- what the station decides ---------------------------------------------------------
 
@@ -168,11 +187,12 @@ class EvseController:
         remote_start_id: int | None = None,
     ) -> bool:
         """A driver is authorized (E02.FR.01); false when this EVSE has no use for it."""
-        async with self._lock:
+        async with self.lock:
             if not self.can_authorize():
                 return False
             self.id_token, self.group_id_token = id_token, group_id_token
             self._stopped_reason = None
+            self.actuators.held = False
             self._remote_start_id = remote_start_id
             cause = Cause(trigger="Authorized", id_token=id_token)
             await self._step_locked(EvseEvent.AUTHORIZE, cause)
@@ -182,7 +202,7 @@ class EvseController:
         """The authorization ends (E07, F03, E05, B12): Local, Remote, DeAuthorized or
         ImmediateReset. With Local, `id_token` is the token that ended it (E07.FR.02)."""
         cause = _DEAUTHORIZED[reason]
-        async with self._lock:
+        async with self.lock:
             if id_token is not None:
                 cause = Cause(
                     trigger=cause.trigger, stopped_reason=cause.stopped_reason, id_token=id_token
@@ -196,41 +216,16 @@ class EvseController:
         await self._step(EvseEvent.PAUSE, _STATION)
 
     async def resume(self) -> None:
-        """Offers energy again."""
+        """Offers energy again; not in a transaction that was resumed without (E17.FR.12)."""
+        if self.actuators.held:
+            _log.info("EVSE %d: a driver has to be authorized anew for energy", self.evse_id)
+            return
         await self._step(EvseEvent.RESUME, _STATION)
-
-    async def sample(self) -> v21.MeterValueType | None:
-        """Reads the meter and passes the reading on; None when it cannot be read."""
-        try:
-            reading = await self._clock.wait_for(self.hardware.read_meter(), HARDWARE_TIMEOUT_S)
-        except Exception as error:
-            self._note_meter(error)
-            return None
-        self._note_meter(None)
-        if reading is None:
-            return None
-        value = self._maker.make(reading, self._charge_point.version)
-        self._charge_point.on_meter_value(self.evse_id, value)
-        return value
-
-    def _note_meter(self, error: Exception | None) -> None:
-        """Logs a meter that fails when it begins to, not at every look."""
-        if error is not None and not self._meter_failed:
-            known = isinstance(error, (HardwareError, TimeoutError))
-            _log.error(
-                "the meter of EVSE %d cannot be read: %s",
-                self.evse_id,
-                error or "no answer",
-                exc_info=None if known else error,
-            )
-        elif error is None and self._meter_failed:
-            _log.info("the meter of EVSE %d can be read again", self.evse_id)
-        self._meter_failed = error is not None
 
     # --- one step -------------------------------------------------------------------------
 
     async def _step(self, event: EvseEvent, cause: Cause) -> None:
-        async with self._lock:
+        async with self.lock:
             await self._step_locked(event, cause)
 
     async def _step_locked(self, event: EvseEvent, cause: Cause) -> bool:
@@ -240,14 +235,25 @@ class EvseController:
             return False
         effects, after = found
         before, self.state = self._facts(), after
+        timed_out = event is EvseEvent.CONNECT_TIMEOUT
+        decision = self._decide(before, cause, timed_out=timed_out)
+        if self.transaction_id is not None and before.authorized and not self._facts().authorized:
+            self._stopped_reason = self._stopped_reason or cause.stopped_reason
+        if decision is TxStep.STOP:
+            self._remember(ending=cause)
+        elif after not in OFFERED:
+            # Before anything is moved, for the power may go. What lets energy flow is remembered
+            # with the event that tells of it.
+            self._remember()
         sound = await self._perform(effects)
         self._on_change(self.evse_id, after)
-        await self._tell(before, cause, changed=True, timed_out=event is EvseEvent.CONNECT_TIMEOUT)
+        await self._tell(decision, cause)
         if after is EvseState.AVAILABLE:
             self.connector_id = None
             if self.transaction_id is None:
                 self.id_token = self.group_id_token = self._stopped_reason = None
                 self._remote_start_id = None
+        self._remember()
         if not sound and event is not EvseEvent.FAULT:
             await self._step_locked(EvseEvent.FAULT, _FAULT)
         return True
@@ -256,31 +262,23 @@ class EvseController:
         """False when an actuator has failed; then power is not allowed any more (G05.FR.01)."""
         sound = True
         for effect in effects:
-            if effect in _ACTUATORS:
+            if effect in MOVES:
                 if sound or effect is not Effect.ALLOW_POWER:
-                    sound = await self._actuate(effect) and sound
+                    sound = await self.actuators.move(effect) and sound
             else:
                 self._note(effect)
         return sound
 
-    async def _actuate(self, effect: Effect) -> bool:
-        method: Callable[[], Awaitable[None]] = getattr(self.hardware, _ACTUATORS[effect])
-        try:
-            await self._clock.wait_for(method(), HARDWARE_TIMEOUT_S)
-        except (HardwareError, TimeoutError) as error:
-            _log.error("EVSE %d: %s failed: %s", self.evse_id, effect, error)
-            return False
-        except Exception:
-            _log.exception("EVSE %d: %s failed", self.evse_id, effect)
-            return False
-        return True
-
     def _note(self, effect: Effect) -> None:
         charge_point, evse_id, connector_id = self._charge_point, self.evse_id, self.connector_id
+        connectors = range(1, charge_point.device_model.connectors[evse_id] + 1)
         match effect:
             case Effect.ARM_TIMEOUT:
                 delay_s = charge_point.device_model.variables.ev_connection_timeout_s
-                self._timeout = self._clock.call_later(delay_s, self._on_timeout)
+                step = functools.partial(self._step, EvseEvent.CONNECT_TIMEOUT, _TIMEOUT)
+                self._timeout = self._clock.call_later(
+                    delay_s, lambda: charge_point.spawn(step(), "connect timeout")
+                )
             case Effect.CANCEL_TIMEOUT:
                 if self._timeout is not None:
                     self._timeout.cancel()
@@ -289,59 +287,52 @@ class EvseController:
             case Effect.SESSION_FINISHED:
                 charge_point.on_session_finished(evse_id, connector_id or 1)
             case Effect.REPORT_FAULT:
-                for connector in self._connectors():
+                for connector in connectors:
                     charge_point.on_faulted(evse_id, connector)
             case Effect.REPORT_CLEARED:
-                for connector in self._connectors():
+                for connector in connectors:
                     charge_point.on_fault_cleared(evse_id, connector)
             case _:
                 raise AssertionError(effect)
-
-    def _connectors(self) -> range:
-        return range(1, self._charge_point.device_model.connectors[self.evse_id] + 1)
-
-    def _on_timeout(self) -> None:
-        self._charge_point.spawn(self._step(EvseEvent.CONNECT_TIMEOUT, _TIMEOUT), "connect timeout")
 
     # --- the transaction --------------------------------------------------------------------
 
     def _facts(self) -> Facts:
         return facts(self.state, bay_occupied=self._bay_occupied)
 
-    async def _tell(
-        self, before: Facts, cause: Cause, *, changed: bool, timed_out: bool = False
-    ) -> None:
-        """Starts, ends or updates the transaction, as it follows from the step."""
+    def _decide(self, before: Facts, cause: Cause, *, timed_out: bool = False) -> TxStep:
+        """What a step does to the transaction."""
         variables = self._charge_point.device_model.variables
         active = self.transaction_id is not None
-        decision = decide(
+        if active and (
+            cause.always_ends
+            # E03.FR.05, E03.FR.15: no EV came; only a bay detector may still end it later.
+            or (timed_out and TxPoint.PARKING_BAY_OCCUPANCY not in variables.tx_stop_point)
+        ):
+            return TxStep.STOP
+        return decide(
             before,
             self._facts(),
             active=active,
             start_points=variables.tx_start_point,
             stop_points=variables.tx_stop_point,
         )
-        if active and (
-            cause.always_ends
-            # E03.FR.05, E03.FR.15: no EV came; only a bay detector may still end it later.
-            or (timed_out and TxPoint.PARKING_BAY_OCCUPANCY not in variables.tx_stop_point)
-        ):
-            decision = TxStep.STOP
+
+    async def _tell(self, decision: TxStep, cause: Cause) -> None:
+        """Starts, ends or updates the transaction."""
         if decision is TxStep.START:
             await self._start(cause)
         elif decision is TxStep.STOP:
             await self._finish(cause)
-        elif active:
-            if before.authorized and not self._facts().authorized:
-                self._stopped_reason = self._stopped_reason or cause.stopped_reason
-            if changed or cause is _EV_DEPARTED or cause is _EV_DETECTED:
-                await self._charge_point.on_charging_state_changed(
-                    self.evse_id,
-                    charging_state(self.state),
-                    cause.trigger,
-                    id_token=cause.id_token,
-                    remote_start_id=self._take_remote_start_id(),
-                )
+        elif self.transaction_id is not None:
+            self._remember()
+            await self._charge_point.on_charging_state_changed(
+                self.evse_id,
+                charging_state(self.state),
+                cause.trigger,
+                id_token=cause.id_token,
+                remote_start_id=self._take_remote_start_id(),
+            )
 
     def _take_remote_start_id(self) -> int | None:
         """For the next event after a remote start, whichever it is (F01.FR.25, F02.FR.01)."""
@@ -349,11 +340,13 @@ class EvseController:
         return taken
 
     async def _start(self, cause: Cause) -> None:
-        reading = await self.sample()
+        reading = await self.meter.sample()
+        transaction_id = self._ids.transaction_id()
+        self._remember(transaction_id=transaction_id)
         await self._charge_point.on_transaction_started(
             self.evse_id,
             self.connector_id if self._facts().connected else None,
-            self._ids.transaction_id(),
+            transaction_id,
             self._clock.now(),
             cause.trigger,
             meter_start=reading,
@@ -363,7 +356,8 @@ class EvseController:
         )
 
     async def _finish(self, cause: Cause) -> None:
-        reading = await self.sample()
+        self._remember(ending=cause)
+        reading = await self.meter.sample()
         reason = self._stopped_reason or cause.stopped_reason
         self._stopped_reason = None
         await self._charge_point.on_transaction_finished(
@@ -376,10 +370,81 @@ class EvseController:
             charging_state=charging_state(self.state),
         )
 
+    def _remember(self, *, transaction_id: str | None = None, ending: Cause | None = None) -> None:
+        """Makes durable what a restart has to know, with the next event at the latest."""
+        if not self._sessions.durable:
+            return
+        session, transaction_id = None, transaction_id or self.transaction_id
+        if transaction_id is not None:
+            session = Session(
+                state=self.state,
+                connector_id=self.connector_id,
+                transaction_id=transaction_id,
+                bay_occupied=self._bay_occupied,
+                held=self.actuators.held,
+                stopped_reason=self._stopped_reason,
+                id_token=Token.of(self.id_token),
+                group_id_token=Token.of(self.group_id_token),
+                ending=ending
+                and Ending(
+                    ending.trigger,
+                    self._stopped_reason or ending.stopped_reason,
+                    Token.of(ending.id_token),
+                ),
+            )
+        elif self.state in _DONE:  # It may not begin again by itself.
+            session = Session(state=self.state, connector_id=self.connector_id)
+        self._sessions.keep(self.evse_id, session)
 
-_ACTUATORS: Final = {
-    Effect.STOP_POWER: "stop_power",
-    Effect.LOCK: "lock",
-    Effect.ALLOW_POWER: "allow_power",
-    Effect.UNLOCK: "unlock",
-}
+    # --- the start of the station (`EvseStart`), with the lock ----------------------------
+
+    async def notice(self, connector_id: int) -> None:
+        """An EV is plugged in at a connector."""
+        if not self._facts().connected:
+            self.connector_id = connector_id
+            self.plugged_at = self._clock.monotonic()
+        await self._step_locked(EvseEvent.PLUG_IN, _PLUG_IN)
+
+    async def go_on(
+        self, taken: Resumption, session: Session | None, connector_id: int | None, delay_s: float
+    ) -> None:
+        """Goes on with a session after a restart. The contactor is open, and stays so for another
+        `delay_s` (E17.FR.18) or as long as the session is held."""
+        active = self.transaction_id is not None
+        self.state = taken.state
+        if self._facts().connected:
+            self.connector_id, self.plugged_at = connector_id, self._clock.monotonic()
+        if session is not None and active:
+            self._bay_occupied = session.bay_occupied
+            self.id_token = session.id_token and session.id_token.message()
+            self.group_id_token = session.group_id_token and session.group_id_token.message()
+            self._stopped_reason = taken.stopped_reason
+        self.actuators.held = taken.held
+        self.actuators.delay_power(
+            delay_s, lambda: self._charge_point.spawn(self._allow_power(), "power after a restart")
+        )
+        sound = await self._perform(entry_effects(taken.state))
+        if active and not taken.resumes:
+            ending = taken.ending or Ending("AbnormalCondition", "PowerLoss")
+            token = ending.id_token and ending.id_token.message()
+            await self._finish(
+                Cause(trigger=ending.trigger, stopped_reason=ending.stopped_reason, id_token=token)
+            )
+        self._remember()
+        self._on_change(self.evse_id, self.state)
+        if not sound:
+            await self.break_down()
+
+    async def break_down(self) -> None:
+        """The hardware has failed."""
+        await self._step_locked(EvseEvent.FAULT, _FAULT)
+
+    async def _allow_power(self) -> None:
+        """The delay is over."""
+        async with self.lock:
+            if self.state in OFFERED and not await self.actuators.move(Effect.ALLOW_POWER):
+                await self.break_down()
+
+
+_DONE: Final = frozenset({EvseState.STOPPED, EvseState.FAULTED_CONNECTED})
+"""An EV is plugged in, and an authorization has ended."""

@@ -50,6 +50,14 @@ class EvseHardware(Protocol):
         """Unlocks the cable."""
         ...
 
+    async def connected_at(self) -> int | None:
+        """The connector where an EV is plugged in now; None when there is none.
+
+        Asked when the station starts, after `stop_power`. An EVSE that cannot say is faulted, and
+        asked again when that fault is cleared.
+        """
+        ...
+
     async def read_meter(self) -> MeterReading | None:
         """What the meter shows now; None when it cannot be read."""
         ...

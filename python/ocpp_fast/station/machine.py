@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["TABLE", "Effect", "EvseEvent", "EvseState", "Facts", "charging_state", "facts", "step"]
+__all__ = [
+    "OFFERED",
+    "TABLE",
+    "Effect",
+    "EvseEvent",
+    "EvseState",
+    "Facts",
+    "charging_state",
+    "facts",
+    "step",
+]
 
 
 class EvseState(StrEnum):
@@ -129,6 +139,10 @@ TABLE: Final[dict[tuple[EvseState, EvseEvent], Step]] = {
     # The fault has ended the authorization; the EV is still there.
     (_S.FAULTED_CONNECTED, _E.FAULT_CLEARED): ((_X.UNLOCK, _X.REPORT_CLEARED), _S.STOPPED),
 }
+
+
+OFFERED: Final = frozenset({_S.READY, _S.CHARGING, _S.SUSPENDED_EV})
+"""States in which the EV may take energy."""
 
 
 def step(state: EvseState, event: EvseEvent) -> Step | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass
@@ -16,12 +17,15 @@ from ocpp_fast.device_model import Refusal
 from ocpp_fast.errors import ConfigurationError
 from ocpp_fast.ids import Ids
 from ocpp_fast.station.evse import EvseController
-from ocpp_fast.station.machine import EvseState
+from ocpp_fast.station.machine import OFFERED, Effect, EvseState
 from ocpp_fast.station.metering import MeterValueMaker
+from ocpp_fast.station.session import Sessions
+from ocpp_fast.station.start import EvseStart
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from ocpp_fast.callbacks import OpenTransaction, RestoredTransaction
     from ocpp_fast.clock import Clock
     from ocpp_fast.config import StationConfig
     from ocpp_fast.connection import FrameLog
@@ -78,7 +82,10 @@ class Station:
             await station.evse(1).plugged_in()
             await station.present_token(token)
 
-    Resets are refused unless `adapt` adds a callback for them.
+    Resets are refused unless `adapt` adds a callback for them. It restores transactions that were
+    interrupted; a callback that decides otherwise should ask the station's own with
+    `replace(transaction, resume=...)`, for without its answer no energy flows until a driver is
+    authorized anew.
     """
 
     def __init__(
@@ -110,6 +117,7 @@ class Station:
             stop_transaction_callback=self._stop_transaction,
             pause_charging_callback=self._pause_charging,
             remote_start_transaction_callback=self._remote_start,
+            restore_transaction_callback=self._restore_transaction,
         )
         self.charge_point = ChargePoint(
             config,
@@ -126,6 +134,8 @@ class Station:
         self._sample_interval_s = sample_interval_s
         self._on_change = on_change
         maker = MeterValueMaker()
+        sessions = Sessions(lambda: self.charge_point.delivery.facts)
+        self.charge_point.restoring.register(sessions)
         self._evses = {
             evse_id: EvseController(
                 evse_id,
@@ -133,10 +143,16 @@ class Station:
                 each,
                 ids=ids,
                 maker=maker,
+                sessions=sessions,
                 on_change=self._on_evse_change,
             )
             for evse_id, each in sorted(hardware.items())
         }
+        self._starts = {
+            evse_id: EvseStart(each, self.charge_point, sessions, ids=ids)
+            for evse_id, each in self._evses.items()
+        }
+        self._started = False
         # Accepted tokens that wait for a cable: no more than there are EVSEs.
         self._waiting: deque[_Waiting] = deque(maxlen=len(self._evses))
 
@@ -150,15 +166,37 @@ class Station:
             model.guard("TxCtrlr", "TxStartPoint", _judge_start_point)
 
     async def start(self, boot_reason: str = "PowerUp") -> None:
-        """Starts the charge point, see `ChargePoint.start`, and reads the meters from now on."""
-        await self.charge_point.start(boot_reason)
-        for evse in self._evses.values():
-            # A task for each, so that a meter that hangs holds up no other.
-            self.charge_point.spawn(self._sample_meter(evse), "sample a meter")
+        """Opens all contactors, which takes up to 10 seconds where one does not answer; starts the
+        charge point, see `ChargePoint.start`, and reads the meters from now on.
+
+        Then each EVSE goes on where it was interrupted (E17), or notices the EV that is there. Its
+        events wait until then.
+        """
+        if self._started:
+            raise ConfigurationError("the station was started already")
+        self._started = True
+        starts = self._starts.values()
+        try:
+            await asyncio.gather(*(each.open() for each in starts))
+            await self.charge_point.start(boot_reason)
+        except BaseException:
+            for each in starts:
+                each.let_go()
+            self._started = False
+            raise
+        for evse_id, each in self._starts.items():
+            # Tasks of their own, so that hardware that hangs holds up no other.
+            self.charge_point.spawn(each.take_up(), "take up an EVSE")
+            self.charge_point.spawn(self._sample_meter(self._evses[evse_id]), "sample a meter")
 
     async def stop(self) -> None:
-        """Stops everything, see `ChargePoint.stop`. Leaves the hardware as it is."""
+        """Stops everything, see `ChargePoint.stop`. Then no energy flows any more: the contactors
+        are opened, which takes up to 10 seconds where one does not answer."""
         await self.charge_point.stop()
+        for each in self._starts.values():
+            each.let_go()
+        offering = [each for each in self._evses.values() if each.state in OFFERED]
+        await asyncio.gather(*(each.actuators.move(Effect.STOP_POWER) for each in offering))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -222,8 +260,9 @@ class Station:
         if not free:
             return TokenOutcome(TokenResult.NO_USE, evse_id)
         if evse_id is not None or len(self._evses) == 1:
-            await free[0].authorize(id_token, info.group_id_token)
-            return TokenOutcome(TokenResult.STARTED, free[0].evse_id)
+            started = await free[0].authorize(id_token, info.group_id_token)
+            result = TokenResult.STARTED if started else TokenResult.NO_USE
+            return TokenOutcome(result, free[0].evse_id)
         timeout_s = self.charge_point.device_model.variables.ev_connection_timeout_s
         until = self._clock.monotonic() + timeout_s
         self._waiting.append(_Waiting(id_token, info, until))
@@ -309,6 +348,9 @@ class Station:
     async def _pause_charging(self, evse_id: int) -> None:
         await self.evse(evse_id).pause()
 
+    async def _restore_transaction(self, transaction: OpenTransaction) -> RestoredTransaction:
+        return await self._starts[transaction.evse_id].interrupted(transaction)
+
     async def _refuse_reset(self, _evse_id: int | None, _kind: v21.ResetEnumType) -> bool:
         return False
 
@@ -319,7 +361,7 @@ class Station:
 
     async def _sample_meter(self, evse: EvseController) -> None:
         while True:
-            await evse.sample()
+            await evse.meter.sample()
             await self._clock.sleep(self._sample_interval_s)
 
 

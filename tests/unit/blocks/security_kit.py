@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -22,6 +23,7 @@ from ocpp_fast.device_model.component_files import ComponentFiles
 from ocpp_fast.errors import ConnectionLost, StorageError
 from ocpp_fast.ids import Ids
 from ocpp_fast.messages import OcppVersion
+from ocpp_fast.restoring import Restart
 from ocpp_fast.router import Reply
 from ocpp_fast.security.station import StationCertificates
 from ocpp_fast.security.store import CertificateStore, LeafChain, RootUse
@@ -31,6 +33,7 @@ from ocpp_fast.testing import VirtualClock, run_virtual
 SERIAL: Final = "SN-0001"
 PASSWORD: Final = "first password of CS001"
 FILES: Final = ComponentFiles()
+RESTART: Final = Restart("PowerUp", datetime(2026, 1, 1, tzinfo=UTC))
 CALL_TAKES_S: Final = 0.1
 
 
@@ -136,7 +139,9 @@ class World:
 
     # --- what the blocks use --------------------------------------------------------------
 
-    async def post(self, version: OcppVersion, action: str, request: Any, lane: str) -> int:
+    async def post(
+        self, version: OcppVersion, action: str, request: Any, lane: str, **_: Any
+    ) -> int:
         """The delivery."""
         self.posted.append(Posted(version, action, request, lane))
         return len(self.posted)
@@ -179,9 +184,9 @@ class World:
         """What a charge point does before it connects."""
         await self.model.open()
         state = await self.storage.state_load()
-        self.passwords.open(state)
-        await self.client.open(state)
-        self.status.open(state)
+        for part in (self.passwords, self.client, self.status):
+            mine = {name: fact for name, fact in state.items() if name.startswith(part.prefix)}
+            await part.restore(mine, RESTART)
         self.installed.changed()
         self.spawn(self.model.run(), "store values")
         self.spawn(self.client.run(), "client certificates")

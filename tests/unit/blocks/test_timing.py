@@ -1,6 +1,7 @@
 """Repeated work: alignment with the clock, no drift, no catching up."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -48,6 +49,32 @@ def test_aligned_repeats_follow_the_clock() -> None:
         Repeater(clock, 900, lambda: fired.append(clock.now()), aligned=True)
         await clock.sleep(3_600)
         assert [(f.minute, f.second) for f in fired] == [(15, 0), (30, 0), (45, 0), (0, 0)]
+
+    run_virtual(scenario, start=at("10:07:03"))
+
+
+@pytest.mark.parametrize("minutes", [-1_440, -67, -7, -1, 1, 7, 20, 67, 1_440])
+def test_aligned_repeats_follow_a_clock_that_is_set(minutes: int) -> None:
+    """Only on the dot, each moment once, and none is missed but those that were jumped over."""
+
+    async def scenario(clock: VirtualClock) -> None:
+        fired: list[tuple[float, datetime]] = []
+
+        def fire() -> None:
+            fired.append((clock.elapsed_s, clock.now()))
+
+        repeater = Repeater(clock, 900, fire, aligned=True)
+        await clock.sleep(1_000)
+        clock.step(timedelta(minutes=minutes))
+        stepped = clock.now()
+        await clock.sleep(2 * 3_600)
+        repeater.cancel()
+        assert all(moment.minute % 15 == 0 and moment.second == 0 for _, moment in fired)
+        after = [moment for elapsed_s, moment in fired if elapsed_s > 1_000]
+        assert len(after) == 8
+        # One that lies right behind the step may be gone before anybody looks.
+        assert after[0] - stepped <= timedelta(minutes=16)
+        assert all(b - a == timedelta(minutes=15) for a, b in pairwise(after))
 
     run_virtual(scenario, start=at("10:07:03"))
 

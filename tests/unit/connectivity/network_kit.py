@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from device_model.models import set_request
@@ -16,9 +17,11 @@ from ocpp_fast.device_model.component_files import ComponentFiles
 from ocpp_fast.errors import StorageError
 from ocpp_fast.ids import Ids
 from ocpp_fast.messages import OcppVersion
+from ocpp_fast.restoring import Restart
 from ocpp_fast.storage import MemoryStorage, ValueRow
 
 FILES: Final = ComponentFiles()
+RESTART: Final = Restart("PowerUp", datetime(2026, 1, 1, tzinfo=UTC))
 PASSWORD: Final = "a password of the station"
 OTHER: Final = "another password, longer"
 SLOT: Final = "NetworkConfiguration"
@@ -125,7 +128,7 @@ class Network:
     async def open(self) -> Self:
         await self.storage.open()
         await self.model.open()
-        await self.slots.open(await self.storage.state_load())
+        await self.slots.restore(await self.storage.state_load(), RESTART)
         return self
 
     async def again(self, **config: Any) -> Network:

@@ -231,10 +231,10 @@ async def test_a_start_that_has_failed_can_be_tried_again() -> None:
     class Failing(MemoryStorage):
         fails = True
 
-        def components_store(self, rows: Any) -> Any:
+        async def components_load(self) -> Any:
             if self.fails:
-                raise StorageError("memory", "components_store", "it is broken")
-            return super().components_store(rows)
+                raise StorageError("memory", "components_load", "it is broken")
+            return await super().components_load()
 
     storage = Failing()
     model = device_model(RIG, pump(), storage=storage)
@@ -243,6 +243,27 @@ async def test_a_start_that_has_failed_can_be_tried_again() -> None:
     storage.fails = False
     await model.open()
     await model.open()
+    assert await names(storage) == ["Pump", "Rig"]
+
+
+async def test_a_storage_that_cannot_be_written_does_not_stop_the_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Full(MemoryStorage):
+        fails = True
+
+        def components_store(self, rows: Any) -> Any:
+            if self.fails:
+                raise StorageError("memory", "components_store", "the disk is full")
+            return super().components_store(rows)
+
+    storage = Full()
+    model = await started(storage, RIG, pump())
+    assert model.variable("Pump", "Level").text() == "1"
+    assert "the next start will store what the component files have changed" in caplog.text
+    assert await names(storage) == []
+    storage.fails = False
+    await started(storage, RIG, pump())
     assert await names(storage) == ["Pump", "Rig"]
 
 

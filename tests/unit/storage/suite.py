@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ocpp_fast.errors import StorageError
+from ocpp_fast.errors import StorageRefused
 from ocpp_fast.storage import (
     ComponentRow,
     MonitorRow,
@@ -21,7 +21,14 @@ from ocpp_fast.storage import (
     Storage,
     ValueRow,
 )
-from ocpp_fast.storage.base import MAX_ROWS_PER_APPEND, MAX_SECURITY_LOG_ROWS
+from ocpp_fast.storage.base import (
+    MAX_ROWS_PER_APPEND,
+    MAX_ROWS_PER_LOAD,
+    MAX_SECURITY_LOG_ROWS,
+    DeadLetter,
+    QueueSize,
+    ReadingRow,
+)
 
 
 def row(row_id: int, lane: str = "tx-1", **changes: object) -> OutboxRow:
@@ -69,6 +76,13 @@ def monitor(
     )
 
 
+def reading(number: int, transaction: str = "tx-1") -> ReadingRow:
+    return ReadingRow(transaction, number, f'{{"number":{number}}}'.encode())
+
+
+GIVEN_UP = "2026-01-01T00:00:00+00:00"
+
+
 def logged(number: int, tech_info: str | None = None) -> SecurityLogRow:
     return SecurityLogRow(f"2026-01-01T00:00:00.{number:06}Z", "ResetOrReboot", tech_info, True)
 
@@ -93,6 +107,7 @@ class LifeSuite(_Opened):
 
     async def test_a_new_storage_is_empty(self, storage: Storage) -> None:
         assert storage.set_aside is None
+        assert storage.fault is None
         assert await storage.outbox_load() == []
         assert await storage.outbox_dead_letters() == []
         assert await storage.outbox_last_row_id() == 0
@@ -100,6 +115,7 @@ class LifeSuite(_Opened):
         assert await storage.values_load() == []
         assert await storage.monitors_load() == []
         assert await storage.state_load() == {}
+        assert await storage.readings_load() == []
         assert await storage.security_log_load(10) == []
 
     async def test_closing_twice_and_opening_again(self, storage: Storage) -> None:
@@ -133,6 +149,7 @@ class LifeSuite(_Opened):
         storage.values_store([value("30")])
         storage.monitors_store([monitor(1)])
         storage.state_store({"block.fact": "1"})
+        storage.readings_append([reading(1)])
         storage.security_log_append([logged(1)])
         await self.check(storage)
 
@@ -144,6 +161,7 @@ class LifeSuite(_Opened):
         await storage.values_store([value("30")])
         await storage.monitors_store([monitor(1)])
         await storage.state_store({"block.fact": "1"})
+        await storage.readings_append([reading(1)])
         await storage.security_log_append([logged(1)])
 
     @staticmethod
@@ -154,6 +172,7 @@ class LifeSuite(_Opened):
         assert await storage.values_load() == [value("30")]
         assert await storage.monitors_load() == [monitor(1)]
         assert await storage.state_load() == {"block.fact": "1"}
+        assert await storage.readings_load() == [reading(1)]
         assert await storage.security_log_load(10) == [logged(1)]
 
 
@@ -163,24 +182,52 @@ class OutboxSuite(_Opened):
     async def test_rows_come_back_as_stored_in_the_order_of_their_ids(
         self, storage: Storage
     ) -> None:
-        first = row(7, seq_no=3, droppable=True, offline=True, attempts=2)
+        first = row(7, seq_no=3, droppable=True, offline=True, attempts=2, run=5)
         second = row(3, "tx-2", version="2.0.1", action="SecurityEventNotification")
         await storage.outbox_append([first, second])
         await storage.outbox_append([row(9)])
         assert await storage.outbox_load() == [second, first, row(9)]
         assert await storage.outbox_last_row_id() == 9
 
+    async def test_loaded_rows_are_the_callers(self, storage: Storage) -> None:
+        await storage.outbox_append([row(1)])
+        (found,) = await storage.outbox_load()
+        found.attempts, found.payload = 7, b"{}"
+        assert await storage.outbox_load() == [row(1)]
+
+    async def test_rows_are_loaded_in_pages(self, storage: Storage) -> None:
+        rows = [row(number, f"tx-{number % 3}") for number in range(1, MAX_ROWS_PER_LOAD + 10)]
+        await storage.outbox_append(rows)
+        assert await storage.outbox_load() == rows[:MAX_ROWS_PER_LOAD]
+        assert await storage.outbox_load(MAX_ROWS_PER_LOAD) == rows[MAX_ROWS_PER_LOAD:]
+        assert await storage.outbox_load(3, 2) == rows[3:5]
+        assert await storage.outbox_load(1, 2, "tx-0") == [rows[2], rows[5]]
+        assert await storage.outbox_load(len(rows)) == []
+        assert await storage.outbox_load(0, 5, "tx-9") == []
+
     async def test_an_append_is_all_or_nothing(self, storage: Storage) -> None:
         await storage.outbox_append([row(2)])
-        with pytest.raises(StorageError, match="outbox_append"):
-            await storage.outbox_append([row(1), row(2)])
+        with pytest.raises(StorageRefused, match="outbox_append"):
+            await storage.outbox_append([row(1), row(2)], {"a.a": "1"})
         assert await storage.outbox_load() == [row(2)]
+        assert await storage.state_load() == {}
+
+    async def test_facts_change_with_rows(self, storage: Storage) -> None:
+        await storage.outbox_append([row(1)], {"a.a": "1", "a.b": "2", "a.c": "3"})
+        await storage.outbox_append([row(2), row(3)], {"a.a": None, "a.b": "4", "a.d": None})
+        assert await storage.outbox_load() == [row(1), row(2), row(3)]
+        assert await storage.state_load() == {"a.b": "4", "a.c": "3"}
+        await storage.outbox_append([], {"a.c": "5"})
+        assert await storage.state_load() == {"a.b": "4", "a.c": "5"}
+        many = {f"b.{number}": str(number) for number in range(2_500)}
+        await storage.outbox_append([row(4)], many)
+        assert await storage.state_load() == {"a.b": "4", "a.c": "5", **many}
 
     async def test_an_append_takes_a_bounded_number_of_rows(self, storage: Storage) -> None:
         await storage.outbox_append([])
         await storage.outbox_append([row(n) for n in range(1, MAX_ROWS_PER_APPEND + 1)])
-        assert len(await storage.outbox_load()) == MAX_ROWS_PER_APPEND
-        with pytest.raises(StorageError, match="outbox_append"):
+        assert await storage.queue_size() == QueueSize(MAX_ROWS_PER_APPEND, 0)
+        with pytest.raises(StorageRefused, match="outbox_append"):
             await storage.outbox_append([row(n) for n in range(2_000, 3_001)])
 
     async def test_removed_rows_are_gone_and_unknown_ids_do_not_matter(
@@ -191,37 +238,151 @@ class OutboxSuite(_Opened):
         await storage.outbox_remove([])
         assert await storage.outbox_load() == [row(2)]
 
-    async def test_attempts_and_the_offline_mark_are_kept(self, storage: Storage) -> None:
+    async def test_attempts_are_kept(self, storage: Storage) -> None:
         await storage.outbox_append([row(1), row(2)])
         await storage.outbox_attempted(1, 4)
         await storage.outbox_attempted(99, 1)
-        await storage.outbox_mark_offline()
+        assert await storage.outbox_load() == [row(1, attempts=4), row(2)]
+
+    async def test_of_a_lane_every_second_droppable_row_is_thinned_out(
+        self, storage: Storage
+    ) -> None:
+        """E04.FR.08: those behind a row id, and of one kind of message at a time."""
+        event = "NotifyEvent"
+        rows = [
+            row(1, "a", droppable=True),
+            row(2, "a"),
+            row(3, "a", droppable=True),
+            row(4, "b", droppable=True),
+            row(5, "a", droppable=True),
+            row(6, "a", droppable=True),
+            row(7, "a"),
+            row(8, "b", droppable=True),
+            row(9, "c", droppable=True, action=event),
+            row(10, "c", droppable=True, action=event),
+            row(11, "c", droppable=True, action=event),
+        ]
+        await storage.outbox_append(rows)
+        assert await storage.outbox_thin(1, transactions=True) == 3
+        left = [each.row_id for each in await storage.outbox_load()]
+        assert left == [1, 2, 5, 7, 8, 9, 10, 11]
+        assert await storage.outbox_thin(0, transactions=False) == 2
+        left = [each.row_id for each in await storage.outbox_load()]
+        assert left == [1, 2, 5, 7, 8, 10]
+        assert await storage.outbox_thin(8, transactions=True) == 0
+
+    async def test_whether_a_lane_has_rows(self, storage: Storage) -> None:
+        await storage.outbox_append([row(1, "a"), row(2, "b"), row(3, "a")])
+        assert await storage.outbox_holds("a")
+        assert await storage.outbox_holds("a", 2)
+        assert not await storage.outbox_holds("a", 3)
+        assert await storage.outbox_holds("b", 1)
+        assert not await storage.outbox_holds("b", 2)
+        assert not await storage.outbox_holds("A")
+
+    async def test_rows_without_right_times_are_found_and_corrected(self, storage: Storage) -> None:
+        await storage.outbox_append([row(1), row(2, run=3), row(3), row(4, run=4), row(5, run=4)])
+        assert await storage.outbox_undated() == [row(2, run=3), row(4, run=4), row(5, run=4)]
+        assert await storage.outbox_undated(2, 1) == [row(4, run=4)]
+        await storage.outbox_redate([(2, b"{2}"), (5, b"{5}"), (99, b"{}")])
+        await storage.outbox_redate([])
+        assert await storage.outbox_undated() == [row(4, run=4)]
         assert await storage.outbox_load() == [
-            row(1, attempts=4, offline=True),
-            row(2, offline=True),
+            row(1),
+            row(2, payload=b"{2}"),
+            row(3),
+            row(4, run=4),
+            row(5, payload=b"{5}"),
         ]
 
-    async def test_dead_letters_are_kept_with_their_cause_and_can_be_sent_again(
+
+class DeadLetterSuite(_Opened):
+    """Messages that were given up."""
+
+    async def test_they_are_kept_with_their_cause_and_can_be_sent_again(
         self, storage: Storage
     ) -> None:
         await storage.outbox_append([row(1), row(2), row(3)])
-        await storage.outbox_bury(2, 3, "InternalError: no")
-        await storage.outbox_bury(99, 1, "unknown")
+        await storage.outbox_bury(row(2, attempts=3, run=4), "InternalError: no", GIVEN_UP)
         assert await storage.outbox_load() == [row(1), row(3)]
-        (letter,) = await storage.outbox_dead_letters()
-        assert (letter.row.row_id, letter.row.attempts) == (2, 3)
-        assert letter.cause == "InternalError: no"
+        assert await storage.queue_size() == QueueSize(2, 1)
+        assert await storage.outbox_dead_letters() == [
+            DeadLetter(row(2, attempts=3, run=4), "InternalError: no", GIVEN_UP)
+        ]
 
-        assert await storage.outbox_requeue([2, 1, 99]) == [row(2)]
-        assert await storage.outbox_load() == [row(1), row(2), row(3)]
+        assert await storage.outbox_requeue([2, 1, 99]) == [row(2, run=4)]
+        assert await storage.outbox_load() == [row(1), row(2, run=4), row(3)]
         assert await storage.outbox_dead_letters() == []
+        assert await storage.outbox_requeue([2]) == []
+
+    async def test_a_message_that_was_never_stored(self, storage: Storage) -> None:
+        await storage.outbox_bury(row(7), "no", GIVEN_UP)
+        # It may be said twice, when nobody knows whether it was done.
+        await storage.outbox_bury(row(7), "no", GIVEN_UP)
+        assert await storage.outbox_dead_letters() == [DeadLetter(row(7), "no", GIVEN_UP)]
+        assert await storage.outbox_load() == []
+
+    async def test_they_are_loaded_in_pages(self, storage: Storage) -> None:
+        for number in (5, 3, 9, 7):
+            await storage.outbox_bury(row(number), "no", GIVEN_UP)
+        found = await storage.outbox_dead_letters(3, 2)
+        assert [letter.row.row_id for letter in found] == [5, 7]
+        found = await storage.outbox_dead_letters(7)
+        assert [letter.row.row_id for letter in found] == [9]
 
     async def test_the_id_of_a_dead_letter_is_not_used_again(self, storage: Storage) -> None:
         await storage.outbox_append([row(5)])
-        await storage.outbox_bury(5, 1, "no")
+        await storage.outbox_bury(row(5), "no", GIVEN_UP)
         assert await storage.outbox_last_row_id() == 5
-        with pytest.raises(StorageError):
-            await storage.outbox_append([row(5)])
+        await storage.outbox_append([row(6)])
+        assert await storage.outbox_last_row_id() == 6
+
+    async def test_they_are_discarded_for_good(self, storage: Storage) -> None:
+        await storage.outbox_append([row(1)])
+        await storage.outbox_bury(row(2), "no", GIVEN_UP)
+        await storage.outbox_bury(row(3), "no", GIVEN_UP)
+        await storage.outbox_discard([1, 2, 99])
+        (letter,) = await storage.outbox_dead_letters()
+        assert letter.row == row(3)
+        assert await storage.outbox_load() == [row(1)]
+
+
+class ReadingSuite(_Opened):
+    """Meter readings of running transactions."""
+
+    async def test_readings_come_back_in_their_order(self, storage: Storage) -> None:
+        await storage.readings_append([reading(2), reading(1), reading(5, "tx-0")])
+        await storage.readings_append([reading(3)])
+        await storage.readings_append([])
+        assert await storage.readings_load() == [
+            reading(5, "tx-0"),
+            reading(1),
+            reading(2),
+            reading(3),
+        ]
+
+    async def test_a_reading_is_replaced(self, storage: Storage) -> None:
+        await storage.readings_append([reading(1), reading(2)])
+        await storage.readings_append([ReadingRow("tx-1", 2, b"new")])
+        assert await storage.readings_load() == [reading(1), ReadingRow("tx-1", 2, b"new")]
+
+    async def test_readings_go_with_their_transaction(self, storage: Storage) -> None:
+        await storage.readings_append([reading(1, name) for name in ("a", "b", "c", "A")])
+        await storage.readings_remove(["a", "c", "d"])
+        await storage.readings_remove([])
+        assert await storage.readings_load() == [reading(1, "A"), reading(1, "b")]
+
+    async def test_every_second_reading_after_the_first_is_thinned_out(
+        self, storage: Storage
+    ) -> None:
+        """E06.FR.13"""
+        await storage.readings_append([reading(number) for number in (1, 4, 5, 6, 9)])
+        await storage.readings_append([reading(number, "tx-2") for number in (1, 2)])
+        await storage.readings_thin("tx-1")
+        assert await storage.readings_load() == [
+            *(reading(number) for number in (1, 5, 9)),
+            *(reading(number, "tx-2") for number in (1, 2)),
+        ]
 
 
 class ComponentSuite(_Opened):
@@ -479,6 +640,14 @@ class SecurityLogSuite(_Opened):
 
 
 class StorageSuite(
-    LifeSuite, OutboxSuite, ComponentSuite, ValueSuite, MonitorSuite, StateSuite, SecurityLogSuite
+    LifeSuite,
+    OutboxSuite,
+    DeadLetterSuite,
+    ReadingSuite,
+    ComponentSuite,
+    ValueSuite,
+    MonitorSuite,
+    StateSuite,
+    SecurityLogSuite,
 ):
     """All of it."""

@@ -3,9 +3,11 @@
 What it does with a damaged file is in test_damaged.py.
 """
 
+import asyncio
 import json
 import math
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 from ocpp_fast.errors import StorageError
 from ocpp_fast.storage import ComponentRow, MonitorRow, OutboxRow, ValueRow
-from ocpp_fast.storage.sqlite import SqliteStorage, file, migrations
+from ocpp_fast.storage.sqlite import SqliteStorage, database, file, migrations
 from ocpp_fast.storage.sqlite.statements import MOST_ROWS
 
 
@@ -133,6 +135,7 @@ async def test_a_file_with_an_outbox_alone_keeps_its_messages(path: Path) -> Non
             (each.row, each.cause) for each in await storage.outbox_dead_letters()
         ]
         assert (letter.row_id, letter.version, letter.attempts, cause) == (5, "2.0.1", 3, "no")
+        assert await storage.queue_size() == (2, 1)
         assert await storage.outbox_last_row_id() == 5
         await storage.values_store([value(1, "1")])
         assert await storage.values_load() == [value(1, "1")]
@@ -286,3 +289,103 @@ async def test_a_person_sees_the_device_model(storage: SqliteStorage, path: Path
         (*evse, "Power", "", "Actual", "ReadOnly", "7400.0", "csms", "decimal", "W"),
         (*evse, "Power", "", "MaxSet", "ReadWrite", "22000", "default", "decimal", "W"),
     ]
+
+
+def bytes_read() -> int:
+    """What this process has asked the system for so far."""
+    try:
+        text = Path("/proc/self/io").read_text()
+    except OSError:
+        pytest.skip("the system does not say how much a process reads")
+    return int(text.split("rchar:")[1].split()[0])
+
+
+async def test_a_start_reads_no_more_for_a_long_queue(path: Path) -> None:
+    """Of 20 MB: its beginning, its end, and the page that is loaded."""
+    storage = SqliteStorage(path)
+    await storage.open()
+    for start in range(0, 8_000, 1_000):
+        rows = [replace(row(n), payload=b"x" * 2_500) for n in range(start + 1, start + 1_001)]
+        await storage.outbox_append(rows)
+    await storage.outbox_bury(row(8_000), "no", "2026-01-01T00:00:00Z")
+    await storage.close()
+    assert path.stat().st_size > 20_000_000
+    before = bytes_read()
+    await storage.open()
+    assert storage.set_aside is None
+    assert await storage.outbox_last_row_id() == 8_000
+    assert len(await storage.outbox_load(limit=100)) == 100
+    assert len(await storage.outbox_load(7_000, 100)) == 100
+    assert await storage.outbox_undated() == []
+    assert len(await storage.outbox_dead_letters()) == 1
+    assert bytes_read() - before < 2_000_000
+    await storage.close()
+
+
+async def test_a_long_queue_is_thinned_without_a_second_file_of_its_size(path: Path) -> None:
+    storage = SqliteStorage(path)
+    await storage.open()
+    for start in range(0, 6_000, 1_000):
+        rows = [
+            replace(row(n), payload=b"x" * 2_500, droppable=True)
+            for n in range(start + 1, start + 1_001)
+        ]
+        await storage.outbox_append(rows)
+    assert await storage.outbox_thin(0, transactions=True) == 3_000
+    assert path.with_name("station.db-wal").stat().st_size < 12_000_000
+    assert await storage.queue_size() == (3_000, 0)
+    await storage.close()
+
+
+def threads() -> set[threading.Thread]:
+    return {*threading.enumerate()}
+
+
+async def test_nothing_is_left_of_what_could_not_be_opened(tmp_path: Path) -> None:
+    before = threads()
+    for _ in range(5):
+        with pytest.raises(StorageError):
+            await SqliteStorage(tmp_path / "nowhere" / "station.db").open()
+    assert threads() == before
+
+
+async def test_nothing_is_left_when_nobody_waits_for_it_to_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = threads()
+    opening, may_open = threading.Event(), threading.Event()
+    real = database.open_file
+
+    def slow(path: str) -> file.Opened:
+        opening.set()
+        may_open.wait(10)
+        return real(path)
+
+    monkeypatch.setattr(database, "open_file", slow)
+    storage = SqliteStorage(path)
+    task = asyncio.create_task(storage.open())
+    await asyncio.to_thread(opening.wait, 10)
+    task.cancel()
+    await asyncio.sleep(0)
+    may_open.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    names = {thread.name for thread in threads() - before}
+    assert not {name for name in names if "connection_worker" in name}
+    # It can be opened after all, by whoever comes next.
+    await storage.open()
+    await storage.outbox_append([row(1)])
+    await storage.close()
+    assert not {thread for thread in threads() - before if "connection_worker" in thread.name}
+
+
+async def test_verbs_that_are_under_way_are_done_before_it_closes(path: Path) -> None:
+    storage = SqliteStorage(path)
+    await storage.open()
+    pending = [asyncio.ensure_future(storage.outbox_append([row(n)])) for n in range(1, 20)]
+    await asyncio.sleep(0)
+    await storage.close()
+    await asyncio.gather(*pending)
+    await storage.open()
+    assert len(await storage.outbox_load()) == 19
+    await storage.close()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ocpp_fast.blocks.context import Context
     from ocpp_fast.device_model import DeviceModel
     from ocpp_fast.messages import v21
+    from ocpp_fast.restoring import Restart
     from ocpp_fast.security.ocsp import CertificateStatus as Status
     from ocpp_fast.security.ocsp import StatusRequest
     from ocpp_fast.security.station import StationCertificates
@@ -47,6 +48,8 @@ class CertificateStatus:
     again a day later. Answers are durable.
     """
 
+    prefix = STATE
+
     def __init__(
         self,
         context: Context,
@@ -69,14 +72,13 @@ class CertificateStatus:
         """Whether all are to be asked for, due or not."""
         self._wake = asyncio.Event()
 
-    def open(self, state: Mapping[str, str]) -> None:
-        """Takes up what an earlier run left in `Storage.state_load`."""
-        for name, text in state.items():
-            if name.startswith(STATE):
-                try:
-                    self._answers[name.removeprefix(STATE)] = b64decode(text)
-                except ValueError:
-                    _log.warning("%s cannot be read, it is asked for again", name)
+    async def restore(self, facts: Mapping[str, str], _restart: Restart) -> None:
+        """See `DurablePart.restore`."""
+        for name, text in facts.items():
+            try:
+                self._answers[name.removeprefix(STATE)] = b64decode(text)
+            except ValueError:
+                _log.warning("%s cannot be read, it is asked for again", name)
 
     def refresh(self) -> None:
         """The CSMS can be asked, or other certificates are installed: looks for what is due."""

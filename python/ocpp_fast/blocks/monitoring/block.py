@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 from ocpp_fast.blocks.monitoring.events import Notice, event_data
@@ -20,10 +21,10 @@ from ocpp_fast.blocks.monitoring.table import (
     Watched,
 )
 from ocpp_fast.blocks.reporting import max_message_bytes
-from ocpp_fast.errors import ConfigurationError
+from ocpp_fast.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from ocpp_fast._core import DeviceModelEvent
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from ocpp_fast.storage import MonitorRow, Storage
 
 __all__ = ["EventDetails", "Monitoring"]
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_SEVERITY: Final = 5
 """Of a hard-wired notification that names none (N07.FR.21): Alert, the default of all events."""
@@ -121,7 +124,10 @@ class Monitoring:
             )
         ]
         self.table, changes = MonitorTable.restore(rows, files, self._find, self._settings.base)
-        await self._store(changes)
+        try:
+            await self._store(changes)
+        except StorageError as error:
+            _log.error("the next start will store what the component files monitor: %s", error)
         self._running = True
         self._update()
         self._start(changes.started)
@@ -130,6 +136,11 @@ class Monitoring:
     async def run(self) -> None:
         """Tells the CSMS what there is to tell, for ever."""
         await self._outgoing.run()
+
+    def redate(self, correct: Callable[[datetime], datetime]) -> None:
+        """See `redating.Dated`."""
+        self._outgoing.redate(correct)
+        self._arm()
 
     def stop(self) -> None:
         """Times nothing more: the station stops."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ from ocpp_fast.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from ocpp_fast.blocks.context import Context
     from ocpp_fast.blocks.monitoring.events import Notice
@@ -92,6 +94,13 @@ class Outgoing:
         # Not at once: a handler that causes an event answers in this pass of the event loop.
         asyncio.get_running_loop().call_soon(self._work.set)
 
+    def redate(self, correct: Callable[[datetime], datetime]) -> None:
+        """See `redating.Dated`."""
+        notices: deque[Notice] | list[Notice]
+        for notices in (self._pending, self._held):
+            for index, notice in enumerate(notices):
+                notices[index] = replace(notice, timestamp=correct(notice.timestamp))
+
     def on_online_changed(self) -> None:
         """The link came or went, or the CSMS has accepted the station."""
         if self._context.accepted:
@@ -115,10 +124,10 @@ class Outgoing:
                     self._pending.popleft()
                 if not self._context.accepted:
                     await self._queue(batch)
-                elif self._context.delivery.holds(LANE):
-                    await self._post(batch)
-                else:
+                elif self._context.delivery.outbox.holds(LANE) is False:
                     await self._send(batch)
+                else:  # Events wait, or may wait on the disk.
+                    await self._post(batch)
                 self._check_full()
 
     # --- online ---------------------------------------------------------------------------

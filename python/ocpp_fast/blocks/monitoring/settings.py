@@ -78,6 +78,8 @@ class Settings:
     @property
     def queuing_severity(self) -> int:
         """Events up to this severity number are queued while offline; -1 when it is not set."""
+        if self._device_model.variables.queue_all_messages:
+            return MAX_SEVERITY
         return _value(self._queuing, default=-1)
 
     def event_ids(self) -> EventIds:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from ocpp_fast.blocks.context import Registration
+from ocpp_fast.boot_gate import TRIGGER, Registration, Verdict, may_trigger, verdict
 from ocpp_fast.errors import (
     ConfigurationError,
     ConnectionLost,
@@ -16,14 +16,15 @@ from ocpp_fast.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from ocpp_fast.blocks.context import Context, Trigger
     from ocpp_fast.config import StationConfig
-    from ocpp_fast.messages import v21
+    from ocpp_fast.messages import Message, v21
     from ocpp_fast.router import After, Handler, Handling
 
-__all__ = ["Provisioning", "gated"]
+__all__ = ["Provisioning"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,26 +32,9 @@ OWN_INTERVAL_S: Final = 60.0
 """Pause before the next BootNotification when the CSMS named none (B02.FR.07, B03.FR.05) or did
 not answer (B01, error handling 2); up to half as much is added by chance."""
 
-# What a station answers while it is Pending (B02.FR.01), beside remote start and stop; its
-# credentials too, which the CSMS may want renewed first (A00.FR.806, A00.FR.807).
-_WHILE_PENDING: Final = frozenset(
-    {
-        "CertificateSigned",
-        "DeleteCertificate",
-        "GetBaseReport",
-        "GetInstalledCertificateIds",
-        "GetReport",
-        "GetVariables",
-        "InstallCertificate",
-        "SetVariables",
-        "TriggerMessage",
-    }
-)
-_REJECTED_WHILE_PENDING: Final = frozenset({"RequestStartTransaction", "RequestStopTransaction"})
-
 
 class Provisioning:
-    """Registers the station, and says what may pass before it is accepted.
+    """Registers the station, and answers what must not pass before it is accepted.
 
     Once accepted, the station stays so over lost connections: it boots again only when it is
     started again (Part 4, section 5.4), or comes back over another slot (B10.FR.10).
@@ -62,11 +46,14 @@ class Provisioning:
         config: StationConfig,
         *,
         on_registration: Callable[[], None],
+        learn: Callable[[datetime], None] = lambda _: None,
     ) -> None:
-        """`on_registration` is called when `Context.registration` has changed."""
+        """`on_registration` is called when `Context.registration` has changed; `learn` gets the
+        time of each answer, before."""
         self._context = context
         self._config = config
         self._on_registration = on_registration
+        self._learn = learn
         self.handlers: Mapping[str, Handler] = {}
         self.triggers: Mapping[str, Trigger] = {"BootNotification": self._on_trigger}
         self._boot_reason = "PowerUp"
@@ -117,7 +104,11 @@ class Provisioning:
                 firmware_version=config.firmware_version,
             ),
         )
-        await context.call_at_once(request, m.BootNotificationResponse, self._take)
+        context.boot_answered.clear()
+        try:
+            await context.call_at_once(request, m.BootNotificationResponse, self._take)
+        finally:
+            context.boot_answered.set()
 
     def _take(self, response: v21.BootNotificationResponse) -> None:
         """The answer of the CSMS. Comes before the next frame is looked at, which may be a request
@@ -130,16 +121,17 @@ class Provisioning:
                 context.device_model.write(heartbeat_interval_s=float(response.interval))
         else:
             self._wait(float(response.interval))
-        if "Heartbeat" in context.device_model.variables.time_source:  # B01.FR.06
-            self.sync_time(response.current_time)
+        self.sync_time(response.current_time)
         if (callback := context.callbacks.boot_notification_callback) is not None:
             context.tell("boot_notification_callback", lambda: callback(response))
         self._on_registration()
 
-    def sync_time(self, time: Any) -> None:
-        """Tells the integrator the time of the CSMS, if that is a time source."""
+    def sync_time(self, time: datetime) -> None:
+        """The CSMS says what time it is (B01.FR.06, G02.FR.06): a clock that cannot be right
+        follows, and the integrator is told if the CSMS is a time source."""
+        self._learn(time)
         callback = self._context.callbacks.time_sync_callback
-        if callback is not None:
+        if callback is not None and "Heartbeat" in self._context.device_model.variables.time_source:
             self._context.tell("time_sync_callback", lambda: callback(time))
 
     def _wait(self, interval_s: float) -> None:
@@ -163,7 +155,7 @@ class Provisioning:
 
     def _on_trigger(self, _evse: v21.EVSEType | None) -> After | None:
         """F06.FR.17: a BootNotification can be triggered only before one was accepted."""
-        if self._context.registration is Registration.ACCEPTED:
+        if not may_trigger("BootNotification", self._context.registration):
             return None
 
         async def send() -> None:
@@ -171,34 +163,30 @@ class Provisioning:
 
         return send
 
-    def refusal(self, action: str) -> Handling:
-        """How a request of the CSMS is answered before it has accepted the station: None to let
-        it pass, else the answer.
+    def answer_early(self, action: str, request: Message) -> Handling:
+        """What a request of the CSMS is answered before the CSMS has accepted the station: None to
+        let it pass, see `boot_gate`.
 
-        Raises `RequestRefused` with SecurityError for what must not be answered at all: anything
-        while Rejected or unanswered (B03.FR.08), and while Pending all but provisioning.
+        Raises `RequestRefused` with SecurityError for what must not be answered (B03.FR.08).
         """
         registration = self._context.registration
         if registration is Registration.ACCEPTED:
             return None
-        if registration is Registration.PENDING:
-            if action in _WHILE_PENDING:
-                return None
-            if action in _REJECTED_WHILE_PENDING:  # B02.FR.05
-                m = self._context.messages
-                status = m.RequestStartStopStatusEnumType.REJECTED
-                if action == "RequestStartTransaction":
-                    return m.RequestStartTransactionResponse(status=status)
-                return m.RequestStopTransactionResponse(status=status)
+        requested: str | None = None
+        if action == TRIGGER:
+            trigger: v21.TriggerMessageRequest = request  # pyright: ignore[reportAssignmentType]
+            requested = trigger.requested_message
+        found = verdict(action, registration, requested)
+        if found is Verdict.HANDLE:
+            return None
+        if found is Verdict.REJECT:  # B02.FR.05
+            return self._rejected(action)
         text = f"the registration of this station is {registration}"
         raise RequestRefused(ErrorCode.SECURITY_ERROR, text)
 
-
-def gated(provisioning: Provisioning, action: str, handler: Handler) -> Handler:
-    """`handler`, asked only when the registration allows it."""
-
-    def handle(request: Any) -> Handling | Awaitable[Handling]:
-        refusal = provisioning.refusal(action)
-        return handler(request) if refusal is None else refusal
-
-    return handle
+    def _rejected(self, action: str) -> Message:
+        m = self._context.messages
+        status = m.RequestStartStopStatusEnumType.REJECTED
+        if action == "RequestStartTransaction":
+            return m.RequestStartTransactionResponse(status=status)
+        return m.RequestStopTransactionResponse(status=status)

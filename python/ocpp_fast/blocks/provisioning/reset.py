@@ -23,7 +23,12 @@ FAREWELL_S: Final = 30.0
 
 
 class Resets:
-    """Decides whether and when the station is reset, and prepares it."""
+    """Decides whether and when the station is reset, and prepares it.
+
+    A scheduled reset does not outlive a restart: whatever made the station restart has done what
+    the CSMS wanted, and its next BootNotification says so (B11.FR.04). To reset once more, when the
+    transactions have ended that were resumed, would surprise everybody.
+    """
 
     def __init__(
         self,

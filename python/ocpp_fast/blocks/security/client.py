@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ocpp_fast.connectivity.link import Link
     from ocpp_fast.device_model import DeviceModel
     from ocpp_fast.messages import v21
+    from ocpp_fast.restoring import Restart
     from ocpp_fast.router import After, Handler
     from ocpp_fast.security.certificates import Chain
     from ocpp_fast.security.station import StationCertificates
@@ -70,6 +71,8 @@ class ClientCertificates:
     certificate cannot have the serial number and the SeccId as its common name.
     """
 
+    prefix = "signing."
+
     def __init__(
         self,
         context: Context,
@@ -108,14 +111,14 @@ class ClientCertificates:
 
     # --- life -----------------------------------------------------------------------------
 
-    async def open(self, state: Mapping[str, str]) -> None:
-        """Takes up what an earlier run left in `Storage.state_load`; raises `StorageError`."""
+    async def restore(self, facts: Mapping[str, str], _restart: Restart) -> None:
+        """See `DurablePart.restore`; raises `StorageError`."""
         try:
-            self._outstanding = Outstanding.load(state.get(REQUESTS))
+            self._outstanding = Outstanding.load(facts.get(REQUESTS))
         except (KeyError, TypeError, ValueError):
             _log.exception("what was asked of the CSMS cannot be read; it is asked for again")
         self._due |= {each.id for each in self._outstanding.active() if not each.sent}
-        await self._plug_and_charge.restore(state)
+        await self._plug_and_charge.restore(facts)
 
     async def run(self) -> None:
         """Looks for certificates that expire, for ever (A03.FR.02)."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ocpp_fast.blocks.context import text_of
-from ocpp_fast.errors import ConnectFailed, ConnectFailure, StorageError
+from ocpp_fast.errors import ConnectFailed, ConnectFailure, StorageError, StorageFull
 from ocpp_fast.storage.base import SecurityLogRow
 
 if TYPE_CHECKING:
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from ocpp_fast.errors import OcppError
     from ocpp_fast.storage.base import Storage
 
-__all__ = ["CRITICAL", "DATABASE_CORRUPTED", "SecurityEvents"]
+__all__ = ["CRITICAL", "DATABASE_CORRUPTED", "STORAGE_FAILED", "SecurityEvents"]
 
 _log = logging.getLogger(__name__)
 
 _ACTION: Final = "SecurityEventNotification"
-_LANE: Final = "security"
 _MAX_TYPE: Final = 50
 _MAX_TECH_INFO: Final = 255
 _MAX_CAUSES: Final = 100
@@ -32,7 +31,12 @@ _ALL: Final = "*"
 
 DATABASE_CORRUPTED: Final = "DatabaseCorrupted"
 """Type of our own, since none of the appendix fits: the durable state could not be read. It was set
-aside, where techInfo says, and begins anew."""
+aside, where techInfo says; what could be saved of it is in a new one."""
+
+STORAGE_FAILED: Final = "StorageFailed"
+"""Type of our own: nothing can be stored, though the disk is not full."""
+
+_MEMORY: Final = "MemoryExhaustion"
 
 CRITICAL: Final[Mapping[str, bool]] = MappingProxyType(
     {
@@ -58,6 +62,7 @@ CRITICAL: Final[Mapping[str, bool]] = MappingProxyType(
         "MaintenanceLoginAccepted": True,
         "MaintenanceLoginFailed": True,
         DATABASE_CORRUPTED: True,
+        STORAGE_FAILED: True,
     }
 )
 """Every type of the appendix, and ours: whether the CSMS is told (A04.FR.01). The two versions
@@ -121,12 +126,16 @@ class SecurityEvents:
         kind, line = kind[:_MAX_TYPE], _one_line(tech_info)
         told = self._is_told(kind, critical=critical)
         _log.warning("security event %s: %s", kind, line)
-        await self._note(SecurityLogRow(now.isoformat(), kind, line, told))
         if told:
             request = context.messages.SecurityEventNotificationRequest(
                 type=kind, timestamp=now, tech_info=line
             )
-            await context.delivery.post(context.version, _ACTION, request, _LANE)
+            # A lane of its own each: none waits for another, or for what was queued offline.
+            lane = f"{_ACTION} {context.ids.message_id()}"
+            await context.delivery.post(
+                context.version, _ACTION, request, lane, opens=True, closes=True
+            )
+        await self._note(SecurityLogRow(now.isoformat(), kind, line, told))
 
     def report(
         self,
@@ -173,8 +182,22 @@ class SecurityEvents:
 
     async def storage_set_aside(self, path: str) -> None:
         """The durable state was damaged: what is left of it is kept at `path`."""
-        _log.error("the database was damaged; it is kept as %s, and a new one is begun", path)
+        _log.error("the database was damaged; it is kept as %s, what could be saved is used", path)
         await self.notify(DATABASE_CORRUPTED, f"kept as {path}")
+
+    def storage_health(self, error: StorageError | None) -> None:
+        """Nothing can be stored, so that a power loss would cost what is kept in memory; None: it
+        can be again."""
+        cause = "storage"
+        if error is None:
+            self.over(cause)
+        else:
+            kind = _MEMORY if isinstance(error, StorageFull) else STORAGE_FAILED
+            self.report(kind, str(error), cause=cause)
+
+    def queue_is_full(self, text: str) -> None:
+        """More is waiting for the CSMS than can be kept: once until the next start."""
+        self.report(_MEMORY, text, cause="queue")
 
     # --- inside ---------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ocpp_fast.connectivity.link import Link
     from ocpp_fast.device_model import DeviceModel
     from ocpp_fast.messages import Message
+    from ocpp_fast.restoring import Restart
     from ocpp_fast.router import After
     from ocpp_fast.storage.base import Storage
 
@@ -62,6 +63,8 @@ class Passwords:
     In profiles without a password nothing is dialled anew, and there is no previous one.
     """
 
+    prefix = "password."
+
     def __init__(
         self,
         context: Context,
@@ -93,9 +96,9 @@ class Passwords:
         when there is nothing to go back to."""
         return None if self._kept is None else self._kept.password
 
-    def open(self, state: Mapping[str, str]) -> None:
-        """Takes up what an earlier run left in `Storage.state_load`."""
-        text = state.get(PREVIOUS)
+    async def restore(self, facts: Mapping[str, str], _restart: Restart) -> None:
+        """See `DurablePart.restore`."""
+        text = facts.get(PREVIOUS)
         if text is not None:
             try:
                 self._kept = _Kept(**orjson.loads(text))

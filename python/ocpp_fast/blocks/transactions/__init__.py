@@ -1,5 +1,6 @@
-"""Block E: transactions (E01 to E14), and their meter values (J02)."""
+"""Block E: transactions (E01 to E14, E17), and their meter values (J02)."""
 
 from ocpp_fast.blocks.transactions.block import Transactions
+from ocpp_fast.blocks.transactions.versions import adapted
 
-__all__ = ["Transactions"]
+__all__ = ["Transactions", "adapted"]

@@ -1,16 +1,29 @@
-"""The transactions of a station: their events, their readings, and what the CSMS says to them."""
+"""The transactions of a station: what happens to them, and what the CSMS says to them."""
 
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+import re
 from typing import TYPE_CHECKING, Final
 
 from ocpp_fast._core import decode_payload
-from ocpp_fast.blocks.readings import energy_wh
-from ocpp_fast.blocks.timing import Repeater
-from ocpp_fast.blocks.transactions.transaction import Transaction, droppable
-from ocpp_fast.errors import ConfigurationError
+from ocpp_fast.blocks.reporting import max_message_bytes
+from ocpp_fast.blocks.transactions.checkpoints import Checkpoints
+from ocpp_fast.blocks.transactions.durable import ALIVE, PREFIX, redated, time_of, transactions_of
+from ocpp_fast.blocks.transactions.events import ACTION, TransactionEvents
+from ocpp_fast.blocks.transactions.kept import KeptReadings
+from ocpp_fast.blocks.transactions.recovery import (
+    Recovery,
+    check_policy,
+    closed_state,
+    further,
+)
+from ocpp_fast.blocks.transactions.refusal import Refusals
+from ocpp_fast.blocks.transactions.sampling import Sampling
+from ocpp_fast.blocks.transactions.transaction import Transaction
+from ocpp_fast.config import OnRestart
+from ocpp_fast.device_model.guards import Refusal
+from ocpp_fast.errors import ConfigurationError, StorageError
 from ocpp_fast.messages.version import OcppVersion
 
 if TYPE_CHECKING:
@@ -19,22 +32,36 @@ if TYPE_CHECKING:
 
     from ocpp_fast.blocks.context import Context, Trigger
     from ocpp_fast.blocks.readings import Readings
+    from ocpp_fast.callbacks import RestoredTransaction
+    from ocpp_fast.device_model import DeviceModel
+    from ocpp_fast.device_model.guards import Write
     from ocpp_fast.messages import Message, v21
+    from ocpp_fast.restoring import Restart
     from ocpp_fast.router import After, Handler
     from ocpp_fast.storage import OutboxRow
+    from ocpp_fast.storage.base import Storage
 
 __all__ = ["Transactions"]
 
 _log = logging.getLogger(__name__)
 
-_ACTION: Final = "TransactionEvent"
+_RANDOM_UUID: Final = re.compile(
+    "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+)
+
+_BESIDE_BYTES: Final = 2_048
+"""What an event may have beside its readings."""
 
 
 class Transactions:
     """At most one transaction for each EVSE (E01.FR.14).
 
-    Every event is stored for guaranteed delivery before the method that makes it returns.
+    Every event is stored for guaranteed delivery before the method that makes it returns. Where
+    the storage is durable, so is what is needed to go on after a restart (E17.FR.01): see
+    `durable`, `checkpoints` and `recovery`.
     """
+
+    prefix = PREFIX
 
     def __init__(
         self,
@@ -43,18 +70,49 @@ class Transactions:
         *,
         on_idle: Callable[[], None],
         on_active: Callable[[int, str | None], None],
+        storage: Storage,
+        model: DeviceModel,
+        on_restart: OnRestart | None,
     ) -> None:
-        """`on_active(evse_id, transaction_id)` is called when a transaction has begun, and with
-        None when it has ended; `on_idle` when the last one has."""
+        """`on_active(evse_id, transaction_id)` is called when a transaction has begun or goes on
+        after a restart, and with None when it has ended; `on_idle` when the last one has.
+        `on_restart` is `StationConfig.on_restart`.
+
+        Raises `ConfigurationError` for a high-density station that does not say what becomes of
+        its transactions after a power loss.
+        """
         self._context = context
-        self._readings = readings
+        self._storage = storage
         self._on_idle = on_idle
         self._on_active = on_active
         self._active: dict[int, Transaction] = {}
         self.handlers: Mapping[str, Handler] = {"GetTransactionStatus": self._on_get_status}
-        self.triggers: Mapping[str, Trigger] = {_ACTION: self._on_trigger}
-        readings.subscribe(self._on_reading)
+        self.triggers: Mapping[str, Trigger] = {ACTION: self._on_trigger}
+        check_policy(
+            on_restart,
+            len(context.device_model.connectors),
+            durable=context.facts.durable,
+            has_callback=context.callbacks.restore_transaction_callback is not None,
+        )
+        self.checkpoints = Checkpoints(context, readings, self._active)
+        """The last readings, a durable part of its own; to be restored after this one."""
+        self._events = TransactionEvents(context, self._active, self.checkpoints)
+        self._kept = KeptReadings(context.delivery, storage)
+        self._sampling = Sampling(
+            context,
+            readings,
+            self._events,
+            self._kept,
+            max_bytes=lambda: max_message_bytes(model) - _BESIDE_BYTES,
+        )
+        self._refusals = Refusals(context, readings, self._active, self._events)
+        self._readings = readings
+        self._recovery = Recovery(context, self._active, self.checkpoints, self, policy=on_restart)
         context.device_model.subscribe(self._on_variables)
+        if on_restart == OnRestart.CLOSE:
+            number = model.cache.find("TxCtrlr", None, None, None, "ResumptionTimeout", None)
+            if number >= 0:
+                model.guard_all((number,), _judge_timeout)
 
     # --- what other blocks may know -------------------------------------------------------
 
@@ -95,9 +153,12 @@ class Transactions:
         remote_start_id: int | None,
         charging_state: str,
     ) -> None:
-        """E01: the Started event. Raises `ConfigurationError` if the EVSE is busy (E01.FR.14)."""
+        """E01: the Started event. Raises `ConfigurationError` if the EVSE is busy (E01.FR.14), or
+        the transactionId was used before, as far as the station remembers (E01.FR.08)."""
         if evse_id not in self._context.device_model.connectors:
             raise ConfigurationError(f"this station has no EVSE {evse_id}")
+        if await self._is_used(transaction_id):
+            raise ConfigurationError(f"there is a transaction {transaction_id} already")
         if evse_id in self._active:
             raise ConfigurationError(f"EVSE {evse_id} has a transaction already")
         transaction = Transaction(
@@ -109,15 +170,35 @@ class Transactions:
             reservation_id=reservation_id,
             begin_due=meter_start is None,
         )
-        begin = [] if meter_start is None else self._begin(transaction, meter_start)
-        request = self._event(
+        if meter_start is None:
+            begin = self._sampling.begin_late(transaction)
+        else:
+            begin = self._sampling.begin(transaction, meter_start)
+        request = self._events.make(
             transaction, "Started", trigger, timestamp, meter_value=begin, id_token=id_token
         )
         self._active[evse_id] = transaction
-        self._set_timers(transaction)
-        await self._post(transaction, request)
+        self.checkpoints.begin(evse_id, meter_start)
+        self._sampling.start(transaction)
+        await self._events.post(transaction, request)
         if self._active.get(evse_id) is transaction:
             self._on_active(evse_id, transaction_id)
+
+    async def _is_used(self, transaction_id: str) -> bool:
+        """E01.FR.08, as far as the station remembers: whether a transaction of this id runs, or has
+        messages that are not yet delivered. A storage that fails keeps nobody from charging."""
+        if self.evse_of(transaction_id) is not None:
+            return True
+        known = self._context.delivery.outbox.holds(transaction_id)
+        # Looking it up in a long queue takes its time, and an id made by chance is not worth it.
+        storage = self._storage
+        if known is not None or _RANDOM_UUID.fullmatch(transaction_id):
+            return bool(known)
+        try:
+            return await self._context.facts.read(lambda: storage.outbox_holds(transaction_id))
+        except StorageError as error:
+            _log.error("whether %s was used before cannot be found out: %s", transaction_id, error)
+            return False
 
     async def finish(
         self,
@@ -137,27 +218,26 @@ class Transactions:
         transaction = self._active.get(evse_id)
         if transaction is None:
             raise ConfigurationError(f"EVSE {evse_id} has no transaction")
-        m = self._context.messages
-        measurands = self._context.device_model.variables.tx_ended_measurands
-        end = m.ReadingContextEnumType.TRANSACTION_END
-        last = meter_stop and self._readings.select(meter_stop, measurands, end)
-        kept = [
-            reading
-            for each in (*transaction.kept_readings, last)
-            if each is not None and (reading := self._readings.converted(each)) is not None
-        ]
-        transaction.charging_state = charging_state
-        request = self._event(
-            transaction, "Ended", trigger, timestamp,
-            meter_value=kept, id_token=id_token, stopped_reason=reason,
-        )  # fmt: skip
+        before, transaction.charging_state = transaction.charging_state, charging_state
+        try:
+            request = self._events.make(
+                transaction, "Ended", trigger, timestamp,
+                meter_value=self._sampling.all_of(transaction, meter_stop),
+                id_token=id_token, stopped_reason=reason,
+            )  # fmt: skip
+        except ValueError:
+            transaction.charging_state = before
+            raise
         # Not before the event exists: a mistake of the caller must not lose the transaction.
         del self._active[evse_id]
         self._on_active(evse_id, None)
         transaction.stop_timers()
+        if meter_stop is not None:
+            self.checkpoints.note(evse_id, meter_stop)
         try:
-            await self._post(transaction, request)
+            await self._events.post(transaction, request)
         finally:
+            self._kept.forget(transaction)
             if not self._active:
                 self._on_idle()
 
@@ -165,7 +245,7 @@ class Transactions:
         """E02.FR.01, E02.FR.20: tells the token of a running transaction, once."""
         transaction = self._active.get(evse_id)
         if transaction is not None and transaction.id_token is None:
-            await self._send(transaction, "Authorized", id_token=id_token)
+            await self._events.update(transaction, "Authorized", id_token=id_token)
 
     async def charging_state_changed(
         self,
@@ -188,28 +268,117 @@ class Transactions:
         transaction.charging_state = charging_state
         if remote_start_id is not None:
             transaction.remote_start_id = remote_start_id
-        begin = None
-        if transaction.begin_due and charging_state == "Charging":  # E01.FR.17, E02.FR.21
-            latest = self._readings.latest(evse_id)
-            begin = None if latest is None else self._begin(transaction, latest)
-        await self._send(transaction, trigger, meter_value=begin, id_token=id_token)
+        begin = self._sampling.begin_late(transaction)
+        await self._events.update(transaction, trigger, meter_value=begin, id_token=id_token)
         return True
 
     def ev_connected(self, evse_id: int, connector_id: int) -> None:
         """An EV was plugged in; the next event of a running transaction says where."""
-        if (transaction := self._active.get(evse_id)) is not None:
+        transaction = self._active.get(evse_id)
+        if transaction is not None and transaction.connector_id != connector_id:
             transaction.connector_id = connector_id
+            self._events.remember(transaction)
 
     def stop(self) -> None:
-        """Times nothing more: the station stops."""
+        """Times nothing more: the station stops. Where it stands becomes durable."""
         for transaction in self._active.values():
             transaction.stop_timers()
+        self.checkpoints.stop()
+        if self._active and self._context.facts.durable:
+            self.checkpoints.write()
+
+    # --- over a restart -------------------------------------------------------------------
+
+    async def restore(self, facts: Mapping[str, str], restart: Restart, /) -> None:
+        """See `DurablePart.restore`. The transactions run again; `recover` decides how they go
+        on."""
+        self._active.clear()
+        self.checkpoints.forget()
+        for transaction, at in transactions_of(facts):
+            if transaction.evse_id not in self._context.device_model.connectors:
+                _log.error("there is no EVSE %d any more", transaction.evse_id)
+            self._active[transaction.evse_id] = transaction
+            self.checkpoints.note_alive(at)
+        try:
+            self.checkpoints.note_alive(time_of(facts.get(ALIVE)))
+        except ValueError as error:
+            _log.error("the fact %s cannot be read: %s", ALIVE, error)
+        await self._kept.restore(self._active.values())
+        self._recovery.begin(restart)
+
+    async def recover(self) -> None:
+        """Decides what becomes of each restored transaction (E17), and makes its event. When this
+        returns, what needed no answer of anybody is stored; the rest follows."""
+        await self._recovery.recover()
+
+    async def recovered(self, evse_id: int) -> None:
+        """Returns when it is decided, and stored, what becomes of the transaction that an EVSE had
+        before the restart; at once when it had none."""
+        await self._recovery.recovered(evse_id)
+
+    def last_energy_wh(self, evse_id: int) -> float | None:
+        """The last energy register of an EVSE that is durable, in Wh; None when none is known."""
+        return self.checkpoints.last_energy_wh(evse_id)
+
+    def redate(self, correct: Callable[[datetime], datetime]) -> None:
+        """The right time has become known: corrects the times of all that is still to be told.
+        `correct` gives the right time for one that may be wrong."""
+        for transaction in self._active.values():
+            begin = transaction.begin_reading
+            if begin is not None:
+                transaction.begin_reading = redated(begin, correct)
+            self._events.rewrite(transaction)
+        self._kept.redate(self._active.values(), correct)
+        self.checkpoints.redate(correct)
+
+    async def resume(self, transaction: Transaction, answer: RestoredTransaction) -> None:
+        """See `recovery.Outcome`: E17.FR.14."""
+        context = self._context
+        before = transaction.charging_state
+        transaction.charging_state = answer.charging_state or before
+        is_201 = context.version is OcppVersion.V201
+        trigger = answer.trigger_reason or ("ChargingStateChanged" if is_201 else "TxResumed")
+        reading = answer.meter_value
+        if reading is not None:
+            self._readings.put(transaction.evse_id, reading)
+        try:
+            request = self._events.make(
+                transaction, "Updated", trigger, context.clock.now(),
+                meter_value=self._sampling.after_interruption(transaction, reading),
+            )  # fmt: skip
+        except ValueError:
+            transaction.charging_state = before
+            raise
+        transaction.restored = False
+        self.checkpoints.go_on(transaction.evse_id)
+        self._sampling.start(transaction)
+        self._on_active(transaction.evse_id, transaction.transaction_id)
+        await self._events.post(transaction, request)
+        if transaction.refused:
+            self._refusals.act(transaction)
+
+    async def close(
+        self, transaction: Transaction, answer: RestoredTransaction, reason: str
+    ) -> None:
+        """See `recovery.Outcome`: E17.FR.20 to E17.FR.22."""
+        evse_id = transaction.evse_id
+        known = self.checkpoints.last(evse_id) or transaction.begin_reading
+        last = further(answer.meter_value, known)
+        await self.finish(
+            evse_id,
+            self._context.clock.now(),
+            reason,
+            answer.trigger_reason or "AbnormalCondition",
+            meter_stop=last,
+            id_token=answer.id_token,
+            charging_state=answer.charging_state or closed_state(transaction.charging_state),
+        )
 
     # --- what the CSMS says ---------------------------------------------------------------
 
     def on_delivered(self, row: OutboxRow, response: Message) -> None:
         """The CSMS has answered an event, of this run or an earlier one."""
-        if row.action != _ACTION:
+        if row.action != ACTION:
             return
         answer: v21.TransactionEventResponse = response  # pyright: ignore[reportAssignmentType]
         callback = self._context.callbacks.transaction_event_response_callback
@@ -220,52 +389,13 @@ class Transactions:
                 "transaction_event_response_callback", lambda: callback(request, answer)
             )
         info = answer.id_token_info
-        if info is not None and info.status != "Accepted":
+        if info is not None:
             evse_id = self.evse_of(row.lane)
             if evse_id is not None:
-                self._context.spawn(self._not_accepted(evse_id), "token not accepted")
+                accepted = info.status == "Accepted"
+                self._refusals.judged(self._active[evse_id], accepted=accepted)
 
-    async def _not_accepted(self, evse_id: int) -> None:
-        """E05: the token of a running transaction is not, or no longer, accepted."""
-        context = self._context
-        callbacks = context.callbacks
-        variables = context.device_model.variables
-        transaction = self._active.get(evse_id)
-        if transaction is None:
-            return
-        if variables.stop_tx_on_invalid_id:  # E05.FR.09, E05.FR.10
-            reason = context.messages.ReasonEnumType.DEAUTHORIZED
-            await context.ask(
-                "stop_transaction_callback",
-                lambda: callbacks.stop_transaction_callback(evse_id, reason),
-                None,
-            )
-            return
-        latest = self._readings.latest(evse_id)
-        energy = None if latest is None else energy_wh(latest)
-        allowed = variables.max_energy_on_invalid_id_wh
-        if allowed and energy is not None:
-            if transaction.energy_limit_wh is None:
-                transaction.energy_limit_wh = energy + allowed  # E05.FR.03
-            return
-        await self._pause(evse_id)  # E05.FR.02
-
-    async def _pause(self, evse_id: int) -> None:
-        callbacks = self._context.callbacks
-        await self._context.ask(
-            "pause_charging_callback", lambda: callbacks.pause_charging_callback(evse_id), None
-        )
-
-    def _on_reading(self, evse_id: int, reading: v21.MeterValueType) -> None:
-        transaction = self._active.get(evse_id)
-        if transaction is None or transaction.energy_limit_wh is None:
-            return
-        energy = energy_wh(reading)
-        if energy is not None and energy >= transaction.energy_limit_wh:
-            transaction.energy_limit_wh = None
-            self._context.spawn(self._pause(evse_id), "energy limit of an invalid token")
-
-    def _on_get_status(
+    async def _on_get_status(
         self, request: v21.GetTransactionStatusRequest
     ) -> v21.GetTransactionStatusResponse:
         """E14."""
@@ -273,11 +403,11 @@ class Transactions:
         delivery = self._context.delivery
         wanted = request.transaction_id
         if wanted is None:  # E14.FR.06, E14.FR.07, E14.FR.08
-            queued = any(row.action == _ACTION for row in delivery.outbox.rows())
+            queued = await delivery.any_transaction_waits()
             return m.GetTransactionStatusResponse(messages_in_queue=queued)
         return m.GetTransactionStatusResponse(
             ongoing_indicator=self.evse_of(wanted) is not None,  # E14.FR.01 to E14.FR.03
-            messages_in_queue=delivery.holds(wanted),  # E14.FR.04, E14.FR.05
+            messages_in_queue=await delivery.holds(wanted),  # E14.FR.04, E14.FR.05
         )
 
     def _on_trigger(self, evse: v21.EVSEType | None) -> After | None:
@@ -290,134 +420,19 @@ class Transactions:
         async def send() -> None:
             for evse_id in evses:
                 if (transaction := self._active.get(evse_id)) is not None:
-                    await self._send_reading(transaction, "Trigger", trigger, None)
+                    await self._sampling.tell(transaction, "Trigger", trigger, None)
 
         return send
-
-    # --- readings -------------------------------------------------------------------------
-
-    def _begin(
-        self, transaction: Transaction, reading: v21.MeterValueType
-    ) -> list[v21.MeterValueType]:
-        """The readings at the start (E01.FR.09), which Ended repeats in its own measurands."""
-        variables = self._context.device_model.variables
-        begin = self._context.messages.ReadingContextEnumType.TRANSACTION_BEGIN
-        transaction.begin_due = False
-        transaction.keep(self._readings.select(reading, variables.tx_ended_measurands, begin))
-        started = self._readings.select(reading, variables.tx_started_measurands, begin)
-        return [] if started is None else [started]
-
-    def _set_timers(self, transaction: Transaction) -> None:
-        m = self._context.messages
-        contexts = m.ReadingContextEnumType
-        variables = self._context.device_model.variables
-
-        async def send() -> None:
-            interval_s = self._context.device_model.variables.tx_updated_interval_s
-            await self._send_reading(
-                transaction, "MeterValuePeriodic", contexts.SAMPLE_PERIODIC, interval_s
-            )
-
-        def sampled() -> None:
-            self._context.spawn(send(), "sampled meter values")
-
-        def keep_sampled() -> None:
-            self._keep(transaction, variables.tx_ended_measurands, contexts.SAMPLE_PERIODIC)
-
-        def keep_aligned() -> None:
-            self._keep(transaction, variables.aligned_tx_ended_measurands, contexts.SAMPLE_CLOCK)
-
-        clock = self._context.clock
-        transaction.timers += (
-            Repeater(clock, variables.tx_updated_interval_s, sampled),
-            Repeater(clock, variables.tx_ended_interval_s, keep_sampled),
-            Repeater(clock, variables.aligned_tx_ended_interval_s, keep_aligned, aligned=True),
-        )
 
     def _on_variables(self, changed: frozenset[str]) -> None:
         if any(name.endswith("_interval_s") and "tx_" in name for name in changed):
             for transaction in self._active.values():
-                transaction.stop_timers()
-                self._set_timers(transaction)
+                if not transaction.restored:
+                    self._sampling.start(transaction)
 
-    def _keep(
-        self,
-        transaction: Transaction,
-        measurands: Iterable[str],
-        context: v21.ReadingContextEnumType,
-    ) -> None:
-        latest = self._readings.latest(transaction.evse_id)
-        if latest is not None:
-            transaction.keep(self._readings.select(latest, tuple(measurands), context))
 
-    async def _send_reading(
-        self,
-        transaction: Transaction,
-        trigger: str,
-        context: v21.ReadingContextEnumType,
-        interval_s: float | None,
-    ) -> None:
-        """J02.FR.11: an Updated event with the last reading. With an interval only if it was
-        taken within it (J02.FR.10); without one the event goes in any case."""
-        now = self._context.clock.now()
-        after = None if interval_s is None else now - timedelta(seconds=interval_s)
-        measurands = self._context.device_model.variables.tx_updated_measurands
-        reading = self._readings.selected(transaction.evse_id, measurands, context, after=after)
-        if reading is not None or interval_s is None:
-            values = [] if reading is None else [reading]
-            await self._send(transaction, trigger, meter_value=values)
-
-    # --- sending --------------------------------------------------------------------------
-
-    async def _send(
-        self,
-        transaction: Transaction,
-        trigger: str,
-        *,
-        meter_value: list[v21.MeterValueType] | None = None,
-        id_token: v21.IdTokenType | None = None,
-    ) -> None:
-        """An Updated event, unless the transaction has ended since somebody decided to send it:
-        Ended is the last event."""
-        if self._active.get(transaction.evse_id) is transaction:
-            now = self._context.clock.now()
-            request = self._event(
-                transaction, "Updated", trigger, now, meter_value=meter_value, id_token=id_token
-            )
-            await self._post(transaction, request)
-
-    def _event(
-        self,
-        transaction: Transaction,
-        event_type: str,
-        trigger: str,
-        timestamp: datetime,
-        *,
-        meter_value: list[v21.MeterValueType] | None = None,
-        id_token: v21.IdTokenType | None = None,
-        stopped_reason: str | None = None,
-    ) -> v21.TransactionEventRequest:
-        """The next event. It must be posted before anything waits: the order of the seqNo is the
-        order of the outbox."""
-        if id_token is not None:
-            id_token = self._context.convert(id_token)
-        request = transaction.event(
-            self._context, event_type, trigger, timestamp,
-            meter_value=meter_value, id_token=id_token, stopped_reason=stopped_reason,
-        )  # fmt: skip
-        transaction.id_token = transaction.id_token or id_token
-        return request
-
-    async def _post(self, transaction: Transaction, request: v21.TransactionEventRequest) -> None:
-        context = self._context
-        await context.delivery.post(
-            context.version,
-            _ACTION,
-            request,
-            transaction.transaction_id,
-            seq_no=request.seq_no,
-            droppable=droppable(request.event_type, request.trigger_reason),
-        )
-        callback = context.callbacks.transaction_event_callback
-        if callback is not None:
-            context.tell("transaction_event_callback", lambda: callback(request))
+def _judge_timeout(write: Write) -> Refusal | None:
+    """No transaction is resumed by a station whose policy is to close them."""
+    if write.attribute == "Actual" and write.value > 0:
+        return Refusal("NotEnabled", "this station closes its transactions after a power loss")
+    return None

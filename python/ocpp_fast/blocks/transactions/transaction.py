@@ -44,10 +44,24 @@ class Transaction:
     """Whether the Transaction.Begin readings are still to be told (E01.FR.17)."""
     evse_told: bool = False
     next_seq_no: int = 0
+    begin_reading: v21.MeterValueType | None = None
+    """The Transaction.Begin reading that the Ended event repeats."""
+    begin_stored: bool = False
+    """Whether the storage has it."""
     kept_readings: list[v21.MeterValueType] = field(default_factory=list["v21.MeterValueType"])
-    """For the Ended event."""
+    """What comes after it in the Ended event, without the last one."""
+    kept_number: int = 0
+    """The number of the next one."""
+    kept_stride: int = 1
+    """Only those are kept whose number is a multiple of this."""
     energy_limit_wh: float | None = None
     """Meter reading at which a token that is no longer accepted may take no more (E05.FR.03)."""
+    limit_reached: bool = False
+    """Whether the meter has shown it."""
+    refused: bool = False
+    """Whether the CSMS has not accepted the token that was told last (E05)."""
+    restored: bool = False
+    """Whether it comes from before a restart, and nobody has yet decided what becomes of it."""
     timers: list[Timer] = field(default_factory=list["Timer"])
     """What repeats while it runs."""
 
@@ -71,7 +85,6 @@ class Transaction:
         evse = None
         if not self.evse_told and self.connector_id is not None:  # E01.FR.16
             evse = messages.EVSEType(id=self.evse_id, connector_id=self.connector_id)
-            self.evse_told = True
         if self.remote_start_id is not None:  # F01.FR.19, F02.FR.21
             trigger = "RemoteStart"
         request = messages.TransactionEventRequest(
@@ -93,19 +106,25 @@ class Transaction:
             meter_value=meter_value or None,
         )
         self.next_seq_no += 1
+        self.evse_told = self.evse_told or evse is not None
         self.remote_start_id = self.reservation_id = None
         return request
 
-    def keep(self, reading: v21.MeterValueType | None) -> None:
-        """Keeps a reading for the Ended event; None is passed over.
+    def keep(self, reading: v21.MeterValueType) -> bool:
+        """Keeps a reading for the Ended event; false when it is one of those that go.
 
-        Of too many every second one after the first goes (E06.FR.13, J02.FR.20).
+        Of too many every second one after the first goes, and of those to come as well, so that
+        the whole transaction is covered evenly (E06.FR.13, J02.FR.20).
         """
-        if reading is None:
-            return
-        if len(self.kept_readings) >= MAX_KEPT_READINGS:
+        number = self.kept_number
+        self.kept_number += 1
+        if number % self.kept_stride == 0 and len(self.kept_readings) >= MAX_KEPT_READINGS:
             del self.kept_readings[1::2]
+            self.kept_stride *= 2
+        if number % self.kept_stride:
+            return False
         self.kept_readings.append(reading)
+        return True
 
     def stop_timers(self) -> None:
         """Ends what is timed for this transaction."""
@@ -114,6 +133,13 @@ class Transaction:
         self.timers.clear()
 
 
-def droppable(event_type: str, trigger: str) -> bool:
-    """Whether an event may be dropped when memory runs low (E04.FR.07, E12.FR.04)."""
-    return event_type == "Updated" and trigger in _DROPPABLE
+def droppable(request: v21.TransactionEventRequest) -> bool:
+    """Whether an event may be dropped when memory runs low (E04.FR.07, E12.FR.04): not if it is
+    the one that tells what is told only once."""
+    return (
+        request.event_type == "Updated"
+        and request.trigger_reason in _DROPPABLE
+        and request.evse is None
+        and request.id_token is None
+        and request.reservation_id is None
+    )

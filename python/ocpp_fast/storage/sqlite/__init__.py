@@ -12,13 +12,12 @@ takes it from NNNN - 1 to NNNN; files are never changed once released, and there
 
 from ocpp_fast.storage.sqlite.device_model import DeviceModelTables
 from ocpp_fast.storage.sqlite.file import migrations
-from ocpp_fast.storage.sqlite.outbox import OutboxTable
-from ocpp_fast.storage.sqlite.state import StateTables
+from ocpp_fast.storage.sqlite.outbox import OutboxTables
 
 __all__ = ["SqliteStorage", "migrations"]
 
 
-class SqliteStorage(OutboxTable, DeviceModelTables, StateTables):
+class SqliteStorage(OutboxTables, DeviceModelTables):
     """A `Storage` in the SQLite file at `path`, which is created when it does not exist.
 
     Survives a power cut and the end of the process at any moment. Only one process may use the

@@ -3,16 +3,29 @@
 The classes with the verbs are made from `Database`.
 """
 
+import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
 
-from ocpp_fast.errors import StorageError
-from ocpp_fast.storage.sqlite.file import Opened, open_file
+from ocpp_fast.errors import StorageDamaged, StorageError, StorageFull, StorageRefused
+from ocpp_fast.storage.base import NO_FACTS, Facts, OutboxRow
+from ocpp_fast.storage.sqlite.file import (
+    Damaged,
+    Opened,
+    in_memory,
+    is_damage,
+    is_full,
+    open_file,
+    replace_file,
+)
+from ocpp_fast.storage.sqlite.salvage import decoded
 from ocpp_fast.storage.sqlite.statements import Statement
+
+_T = TypeVar("_T")
 
 
 def _is_undecodable(error: sqlite3.OperationalError) -> bool:
@@ -20,37 +33,55 @@ def _is_undecodable(error: sqlite3.OperationalError) -> bool:
     return not hasattr(error, "sqlite_errorcode")
 
 
-def _decoded(text: bytes) -> str:
-    """A bit that has turned in the middle of a text is nothing that a check of the file finds. The
-    text is read as far as it can be; whoever wanted it sees that it makes no sense."""
-    return text.decode(errors="replace")
+# What was given cannot be stored: it exists, is no Unicode, too long, or no number of 64 bits.
+_REFUSALS = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    UnicodeError,
+    OverflowError,
+)
+_FAILURES = (sqlite3.Error, OSError, UnicodeError, OverflowError)
 
 
-# Text that is no Unicode: given to be stored, or quoted by SQLite when it says what is damaged.
-_FAILURES = (sqlite3.Error, UnicodeError)
+def _fetch(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Any]:
+    try:
+        return connection.execute(sql, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if not _is_undecodable(error):
+            raise
+        connection.text_factory = decoded
+        return connection.execute(sql, values).fetchall()
 
-_Hop = Callable[..., Awaitable[None]]
+
+def with_all(connection: sqlite3.Connection, work: Callable[[], _T]) -> _T:
+    """What `work` does to the database, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work()
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk, among others, has SQLite roll back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
 
 
 class _Connection(aiosqlite.Connection):
-    """With transactions of several statements, in one hop to the thread as well."""
+    """With any work in one hop to the thread, and another file under the same thread."""
 
-    async def run_together(self, statements: Sequence[Statement]) -> None:
-        run: _Hop = self._execute  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        await run(self._together, statements)
+    async def run(self, work: Callable[..., _T], *arguments: Any) -> _T:
+        hop: Callable[..., Awaitable[_T]] = self._execute  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return await hop(self._work, work, arguments)
 
-    def _together(self, statements: Sequence[Statement]) -> None:
-        connection = self._conn
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for sql, values in statements:
-                connection.execute(sql, values)
-            connection.execute("COMMIT")
-        except BaseException:
-            # A full disk, among others, has SQLite roll back by itself.
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+    def _work(self, work: Callable[..., _T], arguments: Sequence[Any]) -> _T:
+        return work(self._conn, *arguments)
+
+    def change_to(self, connection: sqlite3.Connection) -> None:
+        """In the thread: from now on it is that one."""
+        self._connection = connection
 
 
 class Database:
@@ -61,7 +92,12 @@ class Database:
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = fspath(path)
         self.set_aside: str | None = None
+        self.fault: str | None = None
         self._connection: _Connection | None = None
+        # What was found wrong with the open file.
+        self._damage: str | None = None
+        # All facts, as far as they were loaded or stored: what is known is not lost with a file.
+        self._facts: dict[str, str] = {}
 
     async def open(self) -> None:
         """See `Storage.open`. Raises `StorageError` for a file of a newer version as well."""
@@ -81,11 +117,20 @@ class Database:
                 return sqlite3.connect(":memory:")
 
         connection = _Connection(connector, iter_chunk_size=64)
-        await connection
+        opening = asyncio.ensure_future(_started(connection))
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The same thread, which would go on. A file is opened in bounded time.
+            await opening
+            await connection.close()
+            raise
         for error in failures:
             await connection.close()
             raise error
-        self.set_aside = opened[0].set_aside
+        self.set_aside = None
+        self._take(opened[0])
+        self._facts = {}
         self._connection = connection
 
     async def close(self) -> None:
@@ -94,38 +139,117 @@ class Database:
         if connection is None:
             return
         try:
-            await connection.close()
+            # In the thread, where it may just have been exchanged for another one.
+            await connection.run(sqlite3.Connection.close)
         except sqlite3.Error as error:
             raise self._failure("close", error) from error
+        finally:
+            await connection.close()
+
+    async def replace_damaged(
+        self, rows: Iterable[OutboxRow] = (), facts: Facts = NO_FACTS
+    ) -> None:
+        """See `Storage.replace_damaged`."""
+        connection = self._open_connection("replace_damaged")
+        held = list(rows)
+
+        def replace(damaged: sqlite3.Connection) -> None:
+            opened = replace_file(self.path, damaged, held, {**self._facts, **facts})
+            connection.change_to(opened.connection)
+            self._take(opened)
+            self._remember(facts)
+
+        try:
+            await connection.run(replace)
+        except _FAILURES as error:
+            raise self._failure("replace_damaged", error) from error
 
     async def _run(self, verb: str, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        """One statement, in one hop to the connection's thread; its rows, which are tuples."""
-        connection = self._open_connection(verb)
+        """One statement that reads, in one hop to the connection's thread; its rows, which are
+        tuples."""
         try:
-            try:
-                return list(await connection.execute_fetchall(sql, values))
-            except sqlite3.OperationalError as error:
-                if not _is_undecodable(error):
-                    raise
-                connection.text_factory = _decoded
-                return list(await connection.execute_fetchall(sql, values))
+            return await self._open_connection(verb).run(_fetch, sql, values)
         except _FAILURES as error:
             raise self._failure(verb, error) from error
 
-    async def _run_together(self, verb: str, statements: Sequence[Statement]) -> None:
-        """Several statements in one transaction, in one hop to the connection's thread."""
+    async def _change(
+        self, verb: str, statements: Sequence[Statement], facts: Facts = NO_FACTS
+    ) -> None:
+        """Statements that write, all or none, in one hop; `facts` are the ones that they change."""
         connection = self._open_connection(verb)
+        if not statements:
+            return
         try:
-            await connection.run_together(statements)
+            await connection.run(self._execute, statements, facts)
         except _FAILURES as error:
             raise self._failure(verb, error) from error
 
-    async def _run_all(self, verb: str, statements: Sequence[Statement]) -> None:
-        """Any number of statements, all or none."""
+    def _execute(
+        self, connection: sqlite3.Connection, statements: Sequence[Statement], facts: Facts
+    ) -> None:
+        """In the thread."""
+        connection = self._writable(connection)
         if len(statements) == 1:
-            await self._run(verb, *statements[0])
-        elif statements:
-            await self._run_together(verb, statements)
+            connection.execute(*statements[0])
+        else:
+            with_all(connection, lambda: [connection.execute(*each) for each in statements])
+        self._remember(facts)
+
+    async def _together(self, verb: str, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Work of several steps in one transaction, in one hop."""
+        connection = self._open_connection(verb)
+
+        def together(there: sqlite3.Connection) -> _T:
+            writable = self._writable(there)
+            return with_all(writable, lambda: work(writable))
+
+        try:
+            return await connection.run(together)
+        except _FAILURES as error:
+            raise self._failure(verb, error) from error
+
+    async def _prove(self, verb: str) -> None:
+        """Writes what is there already; raises as any verb that writes."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.execute(f"PRAGMA user_version = {version}")
+
+        await self._together(verb, write)
+
+    def _writable(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """In the thread: the connection for whoever wants to write. A file that could not be
+        written is opened anew; raises while it still cannot be, and for what is damaged, which
+        would only become worse."""
+        if self._damage is not None:
+            raise Damaged(self._damage)
+        if self.fault is None:
+            return connection
+        if (holder := self._connection) is None:
+            raise sqlite3.ProgrammingError("it is being closed")
+        # The one that only reads may hold a lock.
+        connection.close()
+        try:
+            opened = open_file(self.path)
+        except StorageError as error:
+            opened = Opened(in_memory(), None, sqlite3.OperationalError(error.cause))
+        holder.change_to(opened.connection)
+        self._take(opened)
+        if opened.fault is not None:
+            raise opened.fault
+        return opened.connection
+
+    def _take(self, opened: Opened) -> None:
+        self.set_aside = opened.set_aside or self.set_aside
+        self.fault = None if opened.fault is None else str(opened.fault)
+        self._damage = None
+
+    def _remember(self, facts: Facts) -> None:
+        for name, value in facts.items():
+            if value is None:
+                self._facts.pop(name, None)
+            else:
+                self._facts[name] = value
 
     def _open_connection(self, verb: str) -> _Connection:
         if self._connection is None:
@@ -133,4 +257,17 @@ class Database:
         return self._connection
 
     def _failure(self, verb: str, error: Exception) -> StorageError:
-        return StorageError(self.path, verb, str(error))
+        if isinstance(error, StorageError):
+            return error
+        if is_damage(error):
+            self._damage = str(error)
+            kind = StorageDamaged
+        elif is_full(error):
+            kind = StorageFull
+        else:
+            kind = StorageRefused if isinstance(error, _REFUSALS) else StorageError
+        return kind(self.path, verb, str(error))
+
+
+async def _started(connection: _Connection) -> None:
+    await connection

@@ -78,7 +78,7 @@ class DeviceModelTables(Database):
     async def components_remove(self, keys: Iterable[ComponentKey]) -> None:
         """See `Storage.components_remove`. A trigger takes away values and monitors."""
         sql = f"DELETE FROM device_component WHERE {listed(_COMPONENT_KEY)}"
-        await self._run("components_remove", sql, (json_list(keys),))
+        await self._change("components_remove", [(sql, (json_list(keys),))])
 
     async def values_load(self) -> list[ValueRow]:
         """See `Storage.values_load`."""
@@ -91,7 +91,7 @@ class DeviceModelTables(Database):
     async def values_remove(self, keys: Iterable[ValueKey]) -> None:
         """See `Storage.values_remove`."""
         sql = f"DELETE FROM device_value WHERE {listed(_VALUE_KEY)}"
-        await self._run("values_remove", sql, (json_list(keys),))
+        await self._change("values_remove", [(sql, (json_list(keys),))])
 
     async def monitors_load(self) -> list[MonitorRow]:
         """See `Storage.monitors_load`."""
@@ -109,7 +109,7 @@ class DeviceModelTables(Database):
     async def monitors_remove(self, monitor_ids: Iterable[int]) -> None:
         """See `Storage.monitors_remove`."""
         sql = f"DELETE FROM device_monitor WHERE {listed('monitor_id')}"
-        await self._run("monitors_remove", sql, (json_list(monitor_ids),))
+        await self._change("monitors_remove", [(sql, (json_list(monitor_ids),))])
 
     async def _upsert(self, verb: str, table: _Table, rows: Sequence[Sequence[Any]]) -> None:
-        await self._run_all(verb, [table.upsert(portion) for portion in portions(rows)])
+        await self._change(verb, [table.upsert(portion) for portion in portions(rows)])

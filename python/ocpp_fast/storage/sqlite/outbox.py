@@ -1,19 +1,38 @@
-"""The verbs of the outbox."""
+"""The verbs of the outbox and of its dead letters."""
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ocpp_fast.errors import StorageError
-from ocpp_fast.storage.base import MAX_ROWS_PER_APPEND, DeadLetter, OutboxRow
-from ocpp_fast.storage.sqlite.database import Database
-from ocpp_fast.storage.sqlite.statements import insert, json_list, listed
+from ocpp_fast.errors import StorageRefused
+from ocpp_fast.storage.base import (
+    MAX_ROWS_PER_APPEND,
+    MAX_ROWS_PER_LOAD,
+    NO_FACTS,
+    DeadLetter,
+    Facts,
+    OutboxRow,
+    QueueSize,
+)
+from ocpp_fast.storage.sqlite.file import Damaged
+from ocpp_fast.storage.sqlite.state import StateTables, state_statements
+from ocpp_fast.storage.sqlite.statements import Statement, insert, json_list, listed, portions
 
-_COLUMNS = "row_id, lane, version, action, payload, seq_no, droppable, offline, attempts"
+_COLUMNS = "row_id, lane, version, action, payload, seq_no, droppable, offline, attempts, run"
+_LETTER = f"{_COLUMNS}, cause, time"
+_KINDS = (int, str, str, str, bytes, int, int, int, int, int)
 _LISTED = listed("row_id")
 
 
+def _values(row: OutboxRow) -> tuple[Any, ...]:
+    return (
+        row.row_id, row.lane, row.version, row.action, row.payload, row.seq_no, row.droppable,
+        row.offline, row.attempts, row.run,
+    )  # fmt: skip
+
+
 def _row(values: Sequence[Any]) -> OutboxRow:
-    row_id, lane, version, action, payload, seq_no, droppable, offline, attempts = values
+    row_id, lane, version, action, payload, seq_no, droppable, offline, attempts, run = values
     return OutboxRow(
         row_id=row_id,
         lane=lane,
@@ -24,91 +43,149 @@ def _row(values: Sequence[Any]) -> OutboxRow:
         droppable=bool(droppable),
         offline=bool(offline),
         attempts=attempts,
+        run=run,
     )
 
 
-class OutboxTable(Database):
-    """What waits for delivery: see `Storage.outbox_append` and its like."""
+class OutboxTables(StateTables):
+    """What waits for delivery, and what was given up: see `Storage.outbox_append` and its like."""
 
-    async def outbox_load(self) -> list[OutboxRow]:
+    async def outbox_load(
+        self, after: int = 0, limit: int = MAX_ROWS_PER_LOAD, lane: str | None = None
+    ) -> list[OutboxRow]:
         """See `Storage.outbox_load`."""
-        found = await self._run(
-            "outbox_load", f"SELECT {_COLUMNS} FROM outbox WHERE cause IS NULL ORDER BY row_id"
-        )
-        return [_row(values) for values in found]
+        if lane is None:
+            return await self._page("outbox_load", "", (), after, limit)
+        return await self._page("outbox_load", "AND lane = ?", (lane,), after, limit)
 
     async def outbox_last_row_id(self) -> int:
         """See `Storage.outbox_last_row_id`."""
-        found = await self._run("outbox_last_row_id", "SELECT max(row_id) FROM outbox")
-        return found[0][0] or 0
+        # Each maximum in a statement of its own: SQLite then looks at the last row only.
+        sql = "SELECT max(row_id) FROM outbox UNION ALL SELECT max(row_id) FROM dead_letter"
+        found = await self._run("outbox_last_row_id", sql)
+        return max(row_id or 0 for (row_id,) in found)
 
-    async def outbox_append(self, rows: Sequence[OutboxRow]) -> None:
-        """See `Storage.outbox_append`. One INSERT, one fdatasync for all rows."""
-        if not rows:
-            return
+    async def outbox_append(self, rows: Sequence[OutboxRow], facts: Facts = NO_FACTS) -> None:
+        """See `Storage.outbox_append`. One hop and one fdatasync for all rows and facts."""
         if len(rows) > MAX_ROWS_PER_APPEND:
-            raise StorageError(self.path, "outbox_append", f"more than {MAX_ROWS_PER_APPEND} rows")
-        values: list[Any] = []
-        for row in rows:
-            values += (row.row_id, row.lane, row.version, row.action, row.payload)
-            values += (row.seq_no, row.droppable, row.offline, row.attempts)
-        await self._run("outbox_append", insert("outbox", _COLUMNS, len(rows)), values)
+            cause = f"more than {MAX_ROWS_PER_APPEND} rows"
+            raise StorageRefused(self.path, "outbox_append", cause)
+        statements: list[Statement] = []
+        if len(rows) == 1:
+            statements.append((insert("outbox", _COLUMNS, 1), _values(rows[0])))
+        elif rows:
+            values: list[Any] = []
+            for row in rows:
+                values += _values(row)
+            statements.append((insert("outbox", _COLUMNS, len(rows)), values))
+        if facts:
+            statements += state_statements(facts)
+        if statements:
+            await self._change("outbox_append", statements, facts)
+        else:
+            await self._prove("outbox_append")
 
     async def outbox_remove(self, row_ids: Iterable[int]) -> None:
         """See `Storage.outbox_remove`."""
-        await self._run(
-            "outbox_remove", f"DELETE FROM outbox WHERE {_LISTED}", (json_list(row_ids),)
-        )
+        sql = f"DELETE FROM outbox WHERE {_LISTED}"
+        await self._change("outbox_remove", [(sql, (json_list(row_ids),))])
 
     async def outbox_attempted(self, row_id: int, attempts: int) -> None:
         """See `Storage.outbox_attempted`."""
-        await self._run(
-            "outbox_attempted",
-            "UPDATE outbox SET attempts = ? WHERE row_id = ?",
-            (attempts, row_id),
-        )
+        sql = "UPDATE outbox SET attempts = ? WHERE row_id = ?"
+        await self._change("outbox_attempted", [(sql, (attempts, row_id))])
 
-    async def outbox_mark_offline(self) -> None:
-        """See `Storage.outbox_mark_offline`."""
-        await self._run(
-            "outbox_mark_offline",
-            "UPDATE outbox SET offline = 1 WHERE offline = 0 AND cause IS NULL",
-        )
-
-    async def outbox_bury(self, row_id: int, attempts: int, cause: str) -> None:
+    async def outbox_bury(self, row: OutboxRow, cause: str, time: str) -> None:
         """See `Storage.outbox_bury`."""
-        await self._run(
+        await self._change(
             "outbox_bury",
-            "UPDATE outbox SET attempts = ?, cause = ? WHERE row_id = ?",
-            (attempts, cause, row_id),
+            [
+                (insert("dead_letter", _LETTER, 1, or_replace=True), (*_values(row), cause, time)),
+                ("DELETE FROM outbox WHERE row_id = ?", (row.row_id,)),
+            ],
         )
 
-    async def outbox_dead_letters(self) -> list[DeadLetter]:
+    async def outbox_dead_letters(
+        self, after: int = 0, limit: int = MAX_ROWS_PER_LOAD
+    ) -> list[DeadLetter]:
         """See `Storage.outbox_dead_letters`."""
-        found = await self._run(
-            "outbox_dead_letters",
-            f"SELECT {_COLUMNS}, cause FROM outbox WHERE cause IS NOT NULL ORDER BY row_id",
-        )
-        return [DeadLetter(_row(values[:-1]), values[-1]) for values in found]
+        sql = f"SELECT {_LETTER} FROM dead_letter WHERE row_id > ? ORDER BY row_id LIMIT ?"
+        found = await self._run("outbox_dead_letters", sql, (after, limit))
+        return [DeadLetter(_row(values[:-2]), *values[-2:]) for values in found]
 
     async def outbox_requeue(self, row_ids: Iterable[int]) -> list[OutboxRow]:
         """See `Storage.outbox_requeue`."""
-        wanted = json_list(row_ids)
-        dead = await self._run(
-            "outbox_requeue",
-            f"SELECT row_id FROM outbox WHERE cause IS NOT NULL AND {_LISTED}",
-            (wanted,),
+        wanted = (json_list(row_ids),)
+
+        def requeue(connection: sqlite3.Connection) -> list[Any]:
+            # No RETURNING, which SQLite has only since 3.35.
+            found = connection.execute(
+                f"SELECT {_COLUMNS} FROM dead_letter WHERE {_LISTED} ORDER BY row_id", wanted
+            ).fetchall()
+            into = f"INSERT INTO outbox ({_COLUMNS}) SELECT {_COLUMNS} FROM dead_letter"
+            connection.execute(f"{into} WHERE {_LISTED}", wanted)
+            connection.execute(f"UPDATE outbox SET attempts = 0 WHERE {_LISTED}", wanted)
+            connection.execute(f"DELETE FROM dead_letter WHERE {_LISTED}", wanted)
+            return found
+
+        rows = [_row(values) for values in await self._together("outbox_requeue", requeue)]
+        for row in rows:
+            row.attempts = 0
+        return rows
+
+    async def outbox_discard(self, row_ids: Iterable[int]) -> None:
+        """See `Storage.outbox_discard`."""
+        sql = f"DELETE FROM dead_letter WHERE {_LISTED}"
+        await self._change("outbox_discard", [(sql, (json_list(row_ids),))])
+
+    async def outbox_thin(self, after: int, *, transactions: bool) -> int:
+        """See `Storage.outbox_thin`."""
+        sql = """
+            SELECT row_id FROM (
+                SELECT row_id, row_number() OVER (PARTITION BY lane ORDER BY row_id) AS place
+                FROM outbox
+                WHERE row_id > ? AND droppable AND (action = 'TransactionEvent') = ?
+            ) WHERE place % 2 = 1"""
+        found = await self._run("outbox_thin", sql, (after, transactions))
+        # Of a long queue this is half of all pages: at once it would double the file on a disk that
+        # may be full of it. A power cut in between leaves some of them, which is as good.
+        dropped = [row_id for (row_id,) in found]
+        for portion in portions(dropped):
+            await self.outbox_remove(portion)
+        return len(dropped)
+
+    async def outbox_holds(self, lane: str, after: int = 0) -> bool:
+        """See `Storage.outbox_holds`."""
+        sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE row_id > ? AND lane = ?)"
+        return bool((await self._run("outbox_holds", sql, (after, lane)))[0][0])
+
+    async def outbox_undated(
+        self, after: int = 0, limit: int = MAX_ROWS_PER_LOAD
+    ) -> list[OutboxRow]:
+        """See `Storage.outbox_undated`. There is an index of these rows alone."""
+        return await self._page("outbox_undated", "AND run <> 0", (), after, limit)
+
+    async def outbox_redate(self, payloads: Sequence[tuple[int, bytes]]) -> None:
+        """See `Storage.outbox_redate`."""
+        sql = "UPDATE outbox SET payload = ?, run = 0 WHERE row_id = ?"
+        await self._change(
+            "outbox_redate", [(sql, (payload, row_id)) for row_id, payload in payloads]
         )
-        wanted = json_list(row_id for (row_id,) in dead)
-        # Two looks and one change: no RETURNING, which SQLite has only since 3.35.
-        await self._run(
-            "outbox_requeue",
-            f"UPDATE outbox SET cause = NULL, attempts = 0 WHERE {_LISTED}",
-            (wanted,),
-        )
-        found = await self._run(
-            "outbox_requeue",
-            f"SELECT {_COLUMNS} FROM outbox WHERE {_LISTED} ORDER BY row_id",
-            (wanted,),
-        )
-        return [_row(values) for values in found]
+
+    async def queue_size(self) -> QueueSize:
+        """See `Storage.queue_size`."""
+        sql = "SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM dead_letter)"
+        return QueueSize._make((await self._run("queue_size", sql))[0])
+
+    async def _page(
+        self, verb: str, condition: str, values: tuple[Any, ...], after: int, limit: int
+    ) -> list[OutboxRow]:
+        """Rows as they are wanted, each of them looked at: nothing has checked this table as a
+        whole when it is large (see `file`)."""
+        sql = f"SELECT {_COLUMNS} FROM outbox WHERE row_id > ? {condition} ORDER BY row_id LIMIT ?"
+        found = await self._run(verb, sql, (after, *values, limit))
+        for each in found:
+            if each[0] <= after or not all(map(isinstance, each, _KINDS)):
+                raise self._failure(verb, Damaged(f"row {each[0]} makes no sense"))
+            after = each[0]
+        return [_row(each) for each in found]

@@ -16,10 +16,13 @@ would need a transaction around it."""
 
 
 @lru_cache(maxsize=128)  # as many as the connection keeps prepared
-def insert(table: str, columns: str, count: int, conflict: str = "") -> str:
+def insert(
+    table: str, columns: str, count: int, conflict: str = "", *, or_replace: bool = False
+) -> str:
     """The INSERT of that many rows."""
     places = f"({','.join('?' * len(columns.split(',')))})"
-    return f"INSERT INTO {table} ({columns}) VALUES {','.join([places] * count)} {conflict}"
+    verb = "INSERT OR REPLACE" if or_replace else "INSERT"
+    return f"{verb} INTO {table} ({columns}) VALUES {','.join([places] * count)} {conflict}"
 
 
 def flat(rows: Iterable[Iterable[Any]]) -> list[Any]:

@@ -43,6 +43,9 @@ class Outbox:
     def rows(self) -> Iterable[OutboxRow]:
         return self.kept
 
+    def holds(self, lane: str) -> bool | None:
+        return any(row.lane == lane for row in self.kept)
+
 
 class World:
     """Context, delivery and the receiving end in one."""
@@ -77,9 +80,6 @@ class World:
         await self.clock.sleep(self.answer_takes_s)
         if self.errors:
             raise self.errors.pop(0)
-
-    def holds(self, lane: str) -> bool:
-        return any(row.lane == lane for row in self.outbox.kept)
 
     async def post(self, version: str, action: str, request: Any, lane: str) -> int:
         assert (version, action, lane) == ("2.1", "NotifyEvent", LANE)

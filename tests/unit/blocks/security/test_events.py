@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ocpp_fast.blocks.security import CRITICAL, DATABASE_CORRUPTED
+from ocpp_fast.blocks.security.events import STORAGE_FAILED
 from ocpp_fast.errors import ConnectFailed, ConnectFailure, ConnectionLost
 from ocpp_fast.messages import OcppVersion
 from unit.blocks.security_kit import FailingStorage, World, in_world
@@ -77,8 +78,8 @@ def test_events_of_ones_own_are_told_unless_they_are_not_critical(tmp_path: Path
 
 
 def test_the_table_has_every_event_of_the_appendix_once() -> None:
-    """A04.FR.01: 21 types, of which 5 are not critical, and one of our own."""
-    assert len(CRITICAL) == 22
+    """A04.FR.01: 21 types, of which 5 are not critical, and two of our own."""
+    assert len(CRITICAL) == 23
     assert {name for name, critical in CRITICAL.items() if not critical} == {
         "AttemptedReplayAttacks",
         "CsmsFailedToAuthenticate",
@@ -88,6 +89,7 @@ def test_the_table_has_every_event_of_the_appendix_once() -> None:
     }
     assert all(len(name) <= 50 for name in CRITICAL)
     assert CRITICAL[DATABASE_CORRUPTED]
+    assert CRITICAL[STORAGE_FAILED]
 
 
 @pytest.mark.parametrize(("failure", "status", "kind", "critical"), BAD_LINKS)
