@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ocpp_fast.callbacks import Callbacks as Callbacks
     from ocpp_fast.charge_point import ChargePoint as ChargePoint
     from ocpp_fast.config import EvseConfig as EvseConfig
+    from ocpp_fast.config import OnRestart as OnRestart
     from ocpp_fast.config import StationConfig as StationConfig
     from ocpp_fast.config import TxPoint as TxPoint
     from ocpp_fast.config import Variables as Variables
@@ -48,6 +49,7 @@ __all__ = [
     "EvseConfig",
     "InvalidFrame",
     "OcppVersion",
+    "OnRestart",
     "Send",
     "SimulatedStation",
     "Station",
@@ -72,6 +74,7 @@ _HOMES = {
     "EvseConfig": "config",
     "InvalidFrame": "_core",
     "OcppVersion": "messages",
+    "OnRestart": "config",
     "Send": "_core",
     "SimulatedStation": "simulator",
     "Station": "station",

@@ -16,6 +16,9 @@
     |- CertificateInvalid         a certificate, whoever brought it, is refused
     |- HardwareError              a charger's part failed (meter, lock, contactor, reader)
     |- StorageError               the disk or the database failed
+    |  |- StorageDamaged          what is stored contradicts itself
+    |  |- StorageFull             there is no room on the disk
+    |  `- StorageRefused          what was given can never be stored
     `- RequestRefused             raised BY a handler to answer a CALL with a CALLERROR
 
 `answer_code` of a class is the code of the CALLERROR that the peer gets when such an error
@@ -48,7 +51,10 @@ __all__ = [
     "QueueFull",
     "ReplyInvalid",
     "RequestRefused",
+    "StorageDamaged",
     "StorageError",
+    "StorageFull",
+    "StorageRefused",
     "TransportError",
     "ValidationError",
 ]

@@ -13,6 +13,8 @@
  * A record is a `struct record`, then the path, then the data; recording.py reads it.
  */
 #define _GNU_SOURCE
+/* What it makes of `open` cannot be defined anew. */
+#undef _FORTIFY_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +30,10 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#ifndef __GLIBC__
+#define off64_t off_t
+#endif
 
 struct record {
     uint8_t kind, flags;

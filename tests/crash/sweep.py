@@ -53,6 +53,8 @@ class Circumstances:
     meter: Meter
     knows_time: bool
     """Whether the clock of the station's computer has lived through it."""
+    other_version: bool
+    """Whether the CSMS speaks the other OCPP version from now on."""
     last_heard: bool
     """Whether a message that was on its way has arrived."""
     outage_s: float
@@ -65,6 +67,7 @@ class Circumstances:
             cars_stay=chance.random() < 0.6,
             meter=chance.choice([*Meter]),
             knows_time=chance.random() < 0.7,
+            other_version=chance.random() < 0.2,
             last_heard=chance.random() < 0.5,
             outage_s=chance.choice(OUTAGES_S),
             charges_again=chance.random() < 0.3,
@@ -177,7 +180,8 @@ class Restarts:
         config: Mapping[str, Any],
     ) -> None:
         self._folder = folder
-        self._version = version
+        (other,) = {*OcppVersion} - {version}
+        self._version = other if how.other_version else version
         self._how = how
         self._config: dict[str, Any] = {**config, "on_restart": how.policy}
         self._world = deepcopy(world)

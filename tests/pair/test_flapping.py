@@ -14,8 +14,8 @@ from ocpp_fast.ids import Ids
 from ocpp_fast.storage import MemoryStorage
 from ocpp_fast.storage.sqlite import SqliteStorage
 from ocpp_fast.testing import VirtualClock, run_virtual
+from pair.moody_kit import STUBBORN, MoodySite, drivers, key
 from pair.station_kit import VERSIONS
-from pair.test_moody_csms import STUBBORN, MoodySite, drivers, key
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,9 +22,9 @@ from ocpp_fast.ids import Ids
 from ocpp_fast.messages import OcppVersion
 from ocpp_fast.simulator import Car
 from ocpp_fast.testing import VirtualClock, run_virtual
+from pair.moody_kit import ALL_MOODS, CALM, STUBBORN, MoodySite, bare, key, registers
 from pair.restart_kit import Disk
 from pair.station_kit import VERSIONS
-from pair.test_moody_csms import ALL_MOODS, CALM, STUBBORN, MoodySite, bare, key, registers
 
 if TYPE_CHECKING:
     from ocpp_fast.storage import Storage

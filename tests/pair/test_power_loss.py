@@ -21,6 +21,7 @@ from ocpp_fast.csms import Csms
 from ocpp_fast.errors import ConfigurationError
 from ocpp_fast.ids import Ids
 from ocpp_fast.messages import OcppVersion, v21
+from ocpp_fast.restoring import Restart
 from ocpp_fast.storage import MemoryStorage
 from ocpp_fast.storage.base import ReadingRow
 from ocpp_fast.storage.sqlite import SqliteStorage
@@ -340,6 +341,39 @@ def test_e17_fr_02_the_interruption_begins_when_the_station_was_last_alive(
         async with Life(clock, storage, variables=variables) as again:
             (event,) = again.told()
             assert event.trigger == ("TxResumed" if resumes else "AbnormalCondition")
+
+    run_virtual(run)
+
+
+def test_e17_fr_02_so_does_the_next_one_of_a_transaction_that_was_resumed() -> None:
+    async def run(clock: VirtualClock) -> None:
+        variables = {"resumption_timeout_s": 600}
+        _, storage = await interrupted(clock, variables=variables)
+        for _ in range(3):
+            async with Life(clock, storage, variables=variables) as again:
+                assert again.told()[-1].trigger == "TxResumed"
+                await clock.sleep(3_600)
+                storage = again.cut()
+            await clock.sleep(500)
+
+    run_virtual(run)
+
+
+@versions
+def test_the_register_at_the_end_stays_known(version: OcppVersion) -> None:
+    """For whoever has to go on from it: a simulated meter, for instance."""
+
+    async def run(clock: VirtualClock) -> None:
+        async with Life(clock, version=version) as first:
+            await first.charge()
+            await first.point.on_transaction_finished(
+                1, clock.now(), meter_stop=first.reading(2_345)
+            )
+            storage = first.cut()
+        async with Life(clock, storage, version=version) as again:
+            transactions = again.point._parts.transactions
+            assert [transactions.last_energy_wh(n) for n in (1, 2)] == [2_345, None]
+            await again.point._parts.transactions.recovered(1)
 
     run_virtual(run)
 
@@ -929,6 +963,21 @@ def test_e01_fr_08_an_id_is_not_used_twice() -> None:
     run_virtual(run)
 
 
+def test_e01_fr_08_two_of_one_id_at_once_are_one() -> None:
+    """Also while the storage is still looking it up."""
+
+    async def run(clock: VirtualClock) -> None:
+        async with Life(clock) as life:
+            outbox = life.point.delivery.outbox
+            outbox.holds = lambda lane: None
+            results = await asyncio.gather(
+                life.begin(1, "tx-1"), life.begin(2, "tx-1"), return_exceptions=True
+            )
+            assert [type(result) for result in results] == [type(None), ConfigurationError]
+
+    run_virtual(run)
+
+
 # --- the time -----------------------------------------------------------------------------------
 
 
@@ -967,6 +1016,29 @@ def test_e17_fr_02_a_station_without_a_battery_waits_for_the_time(
             (event,) = again.told()
             assert event.trigger == trigger
             is_complete(first.events() + again.events(), ended=trigger != "TxResumed")
+
+    without_battery(work)
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_a_meter_that_was_read_before_the_time_was_known_is_dated(*, resumes: bool) -> None:
+    async def work(clock: NoBattery) -> None:
+        csms = Csms(clock=VirtualClock(), ids=Ids(seed=2), heartbeat_interval_s=0)
+        _, storage = await interrupted(clock, csms=csms)
+        clock.power_up()
+        shown: list[Any] = []
+
+        async def restore(_: OpenTransaction) -> RestoredTransaction:
+            shown.append(again.reading(4_000))
+            await clock.sleep(10)
+            return RestoredTransaction(resume=resumes, meter_value=shown[0])
+
+        again = Life(clock, storage, csms=csms, restore=restore)
+        async with again:
+            await clock.sleep(15)
+            assert shown[0].timestamp.year == 1970
+            (event,) = again.events()
+            assert event["meterValue"][-1]["timestamp"].startswith("2026-")
 
     without_battery(work)
 
@@ -1022,14 +1094,14 @@ def test_a_transaction_that_began_before_the_time_was_known_has_right_times() ->
     without_battery(work)
 
 
-@pytest.mark.parametrize("back", [timedelta(seconds=30), timedelta(hours=3)])
+@pytest.mark.parametrize("back", [timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=3)])
 def test_a_clock_that_went_back_over_the_restart(back: timedelta) -> None:
     """A little is a clock that was set right; more leaves the interruption unknown."""
 
     async def run(clock: VirtualClock) -> None:
         variables = {"resumption_timeout_s": TIMEOUT_S}
         async with Life(clock, variables=variables) as first:
-            await clock.sleep(20_000)
+            await clock.sleep(20_380)  # Almost ten minutes after the time was noted for the clock.
             await first.charge()
             storage = first.cut()
         clock.step(-back)
@@ -1061,6 +1133,25 @@ def test_a_fact_that_cannot_be_read_costs_only_its_own_transaction(
             assert storage.facts["transaction.1"] == "{", "it is kept for whoever can read it"
             await again.begin(1, "three")
             assert storage.facts["transaction.1"] != "{"
+
+    run_virtual(run)
+
+
+def test_what_a_damaged_storage_had_is_forgotten_for_what_replaces_it() -> None:
+    """It turned out to be damaged after the facts had been read: they are read again."""
+
+    async def run(clock: VirtualClock) -> None:
+        _, storage = await interrupted(clock)
+        life = Life(clock)
+        transactions = life.point._parts.transactions
+        restart = Restart("PowerUp", clock.now())
+        for facts, found in ((storage.facts, [1]), ({}, [])):
+            await transactions.restore(facts, restart)
+            meters = {n: text for n, text in facts.items() if n.startswith("meter.")}
+            await transactions.checkpoints.restore(meters, restart)
+            assert list(transactions.active_evses()) == found
+            assert (transactions.checkpoints.last(1) is not None) is bool(found)
+            assert (transactions.checkpoints.last_alive is not None) is bool(found)
 
     run_virtual(run)
 

@@ -246,6 +246,7 @@ class World(RuleBasedStateMachine):
         for row in rows:
             row.attempts = 0
             self.disk[row.row_id] = row
+            self.refused.discard(row.row_id)
             self.fresh.discard(row.lane)
             self.waiting[row.lane] = sorted([*self.waiting[row.lane], row.row_id])
         self.outbox.requeue(rows)

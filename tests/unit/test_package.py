@@ -29,6 +29,7 @@ PUBLIC = [
     "EvseConfig",
     "InvalidFrame",
     "OcppVersion",
+    "OnRestart",
     "Send",
     "SimulatedStation",
     "Station",

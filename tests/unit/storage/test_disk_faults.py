@@ -158,6 +158,20 @@ async def test_a_first_start_on_a_full_disk(disk: Disk) -> None:
         assert await storage.outbox_load() == [NEXT]
 
 
+async def test_what_was_saved_is_read_before_it_is_in_its_place(disk: Disk) -> None:
+    """The power failed while a damaged file was replaced, and now the disk is read-only."""
+    await fill(disk.path)
+    disk.path.rename(f"{disk.path}.saved")
+    disk.make_read_only()
+    async with opened(disk.path) as storage:
+        assert storage.fault
+        await check_reading(storage)
+        disk.make_writable()
+        await storage.outbox_append([NEXT])
+        assert await storage.outbox_load() == [*ROWS, NEXT]
+    assert not Path(f"{disk.path}.saved").exists()
+
+
 async def test_an_older_file_on_a_full_disk(disk: Disk) -> None:
     old = sqlite3.connect(disk.path, isolation_level=None)
     for number, script in migrations()[:3]:

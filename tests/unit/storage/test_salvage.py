@@ -412,3 +412,19 @@ async def test_what_cannot_be_replaced_stays(
     assert path.read_bytes() == damaged
     async with opened(path) as storage:
         assert storage.set_aside
+
+
+async def test_what_is_between_damaged_ends_is_found_wherever_it_is(path: Path) -> None:
+    """Row ids that have come far, and nothing that says how far."""
+    rows = [
+        OutboxRow(20_000 + number, "tx", "2.1", "X", b"{%05d}" % number * 50)
+        for number in range(1_000)
+    ]
+    async with opened(path) as storage:
+        await storage.outbox_append(rows)
+    whole = path.read_bytes()
+    leaves = pages_of(whole, b"}{0")
+    path.write_bytes(with_damage(whole, [leaves[0], leaves[-1]]))
+    async with opened(path) as storage:
+        assert storage.set_aside
+        assert 0 < len(lost([*await storage.outbox_load(limit=10_000)], [*rows])) < 50

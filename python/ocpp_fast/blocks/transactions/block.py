@@ -157,7 +157,8 @@ class Transactions:
         the transactionId was used before, as far as the station remembers (E01.FR.08)."""
         if evse_id not in self._context.device_model.connectors:
             raise ConfigurationError(f"this station has no EVSE {evse_id}")
-        if await self._is_used(transaction_id):
+        waits = await self._waits(transaction_id)
+        if waits or self.evse_of(transaction_id) is not None:
             raise ConfigurationError(f"there is a transaction {transaction_id} already")
         if evse_id in self._active:
             raise ConfigurationError(f"EVSE {evse_id} has a transaction already")
@@ -184,11 +185,9 @@ class Transactions:
         if self._active.get(evse_id) is transaction:
             self._on_active(evse_id, transaction_id)
 
-    async def _is_used(self, transaction_id: str) -> bool:
-        """E01.FR.08, as far as the station remembers: whether a transaction of this id runs, or has
-        messages that are not yet delivered. A storage that fails keeps nobody from charging."""
-        if self.evse_of(transaction_id) is not None:
-            return True
+    async def _waits(self, transaction_id: str) -> bool:
+        """Whether events of a transaction of this id are still to be delivered. A storage that
+        fails keeps nobody from charging."""
         known = self._context.delivery.outbox.holds(transaction_id)
         # Looking it up in a long queue takes its time, and an id made by chance is not worth it.
         storage = self._storage

@@ -127,7 +127,7 @@ class KeptReadings:
 
     async def _write(self) -> None:
         """May be run again when the storage has failed."""
-        self._is_noted = False
+        self._is_noted = False  # What comes from here on wants to be written too.
         storage = self._storage
         rows = list(self._new.values())
         if storage is None or not rows:
@@ -143,9 +143,6 @@ class KeptReadings:
             key = row.transaction_id, row.number
             if self._new.get(key) is row:
                 del self._new[key]
-        if self._new and not self._is_noted:
-            self._is_noted = True
-            self._delivery.note(self._write)
 
 
 def _take(transaction: Transaction, rows: list[ReadingRow]) -> int:

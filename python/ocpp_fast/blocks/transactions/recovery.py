@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ocpp_fast.blocks.readings import energy_wh
+from ocpp_fast.blocks.transactions.durable import redated
 from ocpp_fast.callbacks import OpenTransaction, RestoredTransaction
 from ocpp_fast.config import OnRestart
 from ocpp_fast.errors import ConfigurationError
@@ -202,6 +204,10 @@ class Recovery:
             transaction.evse_id,
             "goes on" if answer.resume else "has ended",
         )
+        # The meter may have been read before the time was known, and the event is made after.
+        dated = getattr(self._context.clock, "dated", None)
+        if dated is not None and answer.meter_value is not None:
+            answer = replace(answer, meter_value=redated(answer.meter_value, dated))
         if answer.resume:
             await self._outcome.resume(transaction, answer)
         else:

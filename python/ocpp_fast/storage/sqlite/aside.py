@@ -48,6 +48,12 @@ def take_saved(path: str) -> None:
     _sync_folder(str(real))
 
 
+def whichever_is_there(path: str) -> str:
+    """The database, or the one that could not be put in its place yet."""
+    saved = _saved(path)
+    return str(saved) if saved.exists() and not _size(realpath(path)) else path
+
+
 def is_left_alone(path: str) -> bool:
     """Whether a WAL with something in it has lost its database. SQLite would delete it."""
     real = realpath(path)

@@ -19,7 +19,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Generator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -212,11 +212,11 @@ def _replaced(
     """Puts another file in the place of the damaged one; where that is now."""
     name = aside.unfinished(path)
     os.close(os.open(name, os.O_RDONLY | os.O_CREAT, 0o600))
-    # One transaction, in a file beside which nothing is left.
     with closing(_connected(name)) as fresh:
         _salvage(path, damaged, fresh)
-        with suppress(sqlite3.IntegrityError):
-            salvage.put(fresh, rows or (), facts)
+        fresh.execute("BEGIN")
+        salvage.put(fresh, rows or (), facts)
+        fresh.execute("COMMIT")
     return aside.exchange(path)
 
 
@@ -255,6 +255,7 @@ def _is_read_only(path: str) -> bool:
 
 def _for_reading(path: str) -> sqlite3.Connection:
     """What is stored, as it can be read without writing anything."""
+    path = aside.whichever_is_there(path)
     if not Path(path).exists():
         return in_memory()
     connection = _looking(path)

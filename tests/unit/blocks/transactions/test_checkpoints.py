@@ -156,6 +156,89 @@ def test_without_transactions_nothing_is_written() -> None:
     at_desk(work)
 
 
+def test_the_next_transaction_is_watched_as_the_first_was() -> None:
+    async def work(desk: Desk) -> None:
+        transaction = desk.begin(1, 10)
+        del desk.active[1]
+        desk.facts.put(desk.checkpoints.end(transaction))
+        await desk.clock.sleep(100)
+        desk.begin(1, 20)
+        await desk.clock.sleep(61)
+        assert desk.alive == pytest.approx(160)
+
+    at_desk(work)
+
+
+def test_one_that_goes_on_is_watched_even_if_nothing_is_known_of_its_meter() -> None:
+    async def work(desk: Desk) -> None:
+        desk.active[1] = Transaction("tx1", 1, "Charging")
+        desk.show(1, 5)
+        desk.checkpoints.go_on(1)
+        assert desk.checkpoints.last(1) is None
+        desk.show(1, 7)
+        assert desk.durable_wh(1) == 7
+        await desk.clock.sleep(61)
+        assert desk.alive == pytest.approx(60)
+
+    at_desk(work)
+
+
+def test_the_reading_at_the_end_is_durable_with_it() -> None:
+    async def work(desk: Desk) -> None:
+        transaction = desk.begin(1, 10)
+        desk.checkpoints.note(1, reading(12))
+        del desk.active[1]
+        desk.facts.put(desk.checkpoints.end(transaction))
+        assert desk.durable_wh(1) == 12
+
+    at_desk(work)
+
+
+def test_a_second_look_at_the_storage_begins_anew() -> None:
+    """The first has found it damaged."""
+
+    async def work(desk: Desk) -> None:
+        desk.begin(1, 10)
+        desk.checkpoints.note_alive(NOW)
+        desk.checkpoints.forget()
+        assert desk.checkpoints.last_alive is None
+        assert desk.checkpoints.last(1) is None
+        assert desk.checkpoints.last_energy_wh(1) is None
+
+    at_desk(work)
+
+
+@pytest.mark.parametrize(
+    ("kept", "wanted"),
+    [
+        ([], 500),
+        ([(400, 5)], 500),  # Older than the checkpoint.
+        ([(400, 5), (510, 31)], 510),
+        ([(400, 5), (510, 31), (None, 32)], 510),  # The last one does not tell the energy.
+    ],
+)
+def test_a_reading_that_was_kept_may_be_newer(
+    kept: list[tuple[float | None, float]], wanted: float
+) -> None:
+    async def run(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.begin(1)
+        desk.readings.put(1, reading(500, 30))
+        desk.checkpoints.stop()
+        again = Desk(clock)
+        again.active[1] = desk.active[1]
+        again.active[1].kept_readings = [reading(wh, at, SoC=1) for wh, at in kept]
+        again.active[2] = Transaction("tx2", 2, "Charging", kept_readings=[reading(8, 1)])
+        await again.checkpoints.restore({meter_name(1): desk.facts.stored[meter_name(1)]}, RESTART)
+        assert energy_of(again.checkpoints.last(1)) == wanted
+        assert again.checkpoints.last_energy_wh(1) == wanted
+        assert energy_of(again.checkpoints.last(2)) == 8, "without any checkpoint"
+        again.facts.put(again.checkpoints.along(again.active[2], NOW))
+        assert again.durable_wh(2) == 8
+
+    run_virtual(run)
+
+
 def test_the_end_of_one_leaves_the_others_alone() -> None:
     async def work(desk: Desk) -> None:
         one = desk.begin(1, 0)
@@ -253,6 +336,8 @@ def test_a_storage_that_does_not_last_costs_nothing() -> None:
     async def work(desk: Desk) -> None:
         transaction = desk.begin(1, 0)
         desk.show(1, 5_000)
+        desk.checkpoints.note(1, reading(5_000))
+        desk.checkpoints.go_on(1)
         await desk.clock.sleep(600)
         assert desk.checkpoints.along(transaction, NOW) == {}
         assert desk.checkpoints.last(1) is None

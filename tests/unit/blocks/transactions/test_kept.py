@@ -80,6 +80,8 @@ def test_the_end_of_a_transaction_forgets_its_readings_and_no_others() -> None:
         assert len(delivery.notes) == 2
         await delivery.write()
         assert [row.transaction_id for row in await storage.readings_load()] == ["other"] * 3
+        kept.forget(other)
+        assert (kept._written, kept._strides, kept._new) == ({}, {}, {})
 
     run_virtual(run)
 
