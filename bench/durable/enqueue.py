@@ -9,8 +9,8 @@ file; WAL mode and synchronous FULL as well. They write in turns, in random orde
 within a round, the median of the rounds within a process, and the median of the processes is
 printed. Between two rounds the CSMS confirms, and what it has confirmed is forgotten on both sides.
 
-Beside it: `outbox_append` alone, and the hop with the fact in the same transaction. The disk's own
-speed is printed because the slower it is the smaller the ratio.
+Beside it: `post` without a fact, `outbox_append` alone, and the hop with the fact in the same
+transaction. The disk's own speed is printed because the slower it is the smaller the ratio.
 """
 
 import argparse
@@ -37,6 +37,7 @@ from bench.harness import build_profile, environment, pin_to_one_core, quartiles
 from bench.run import RESULTS
 
 OURS: Final = "ocpp_fast"
+OURS_WITHOUT_FACT: Final = "ocpp_fast, without the fact"
 STORAGE: Final = "outbox_append"
 FLOOR: Final = "thread hop"
 FLOOR_WITH_FACT: Final = "thread hop, with the fact"
@@ -163,8 +164,9 @@ class _Answering:
 class _Ours(Candidate):
     """`Delivery.post`."""
 
-    def __init__(self, delivery: Any, storage: Any, link: _Answering) -> None:
+    def __init__(self, delivery: Any, storage: Any, link: _Answering, *, with_fact: bool) -> None:
         self._delivery, self._storage, self._link = delivery, storage, link
+        self._with_fact = with_fact
         self._events = events()
         self._facts = [fact(1, number) for number in range(len(self._events))]
         self._version = link.version
@@ -178,7 +180,7 @@ class _Ours(Candidate):
             _LANE,
             seq_no=number,
             droppable=True,
-            facts=self._facts[place],
+            facts=self._facts[place] if self._with_fact else None,
         )
 
     async def forget(self) -> None:
@@ -230,11 +232,13 @@ async def measure(rounds: int) -> dict[str, Any]:
         for name in _NAMES[1:]:
             shutil.copyfile(paths[OURS], paths[name])
         async with contextlib.AsyncExitStack() as closing:
-            storage, link = await _storage(closing, paths[OURS]), _Answering()
             candidates: dict[str, Candidate] = {
-                OURS: _Ours(await _delivery(closing, storage, link), storage, link),
                 STORAGE: _Storage(await _storage(closing, paths[STORAGE])),
             }
+            for name in (OURS, OURS_WITHOUT_FACT):
+                storage, link = await _storage(closing, paths[name]), _Answering()
+                delivery = await _delivery(closing, storage, link)
+                candidates[name] = _Ours(delivery, storage, link, with_fact=name == OURS)
             for name in (FLOOR, FLOOR_WITH_FACT):
                 candidates[name] = bare = _Bare(paths[name], with_fact=name != FLOOR)
                 closing.callback(bare.end)
@@ -249,7 +253,8 @@ async def measure(rounds: int) -> dict[str, Any]:
     } | {"disk": disk.measure()}
 
 
-_NAMES: Final = (OURS, STORAGE, FLOOR, FLOOR_WITH_FACT)
+_NAMES: Final = (OURS, OURS_WITHOUT_FACT, STORAGE, FLOOR, FLOOR_WITH_FACT)
+_WITHOUT_FACT: Final = (OURS_WITHOUT_FACT, FLOOR)
 
 
 async def _in_turns(candidates: dict[str, Candidate], rounds: int) -> dict[str, list[float]]:
@@ -275,7 +280,7 @@ def _assert_equal(paths: dict[str, Path]) -> None:
     found = {name: _content(path) for name, path in paths.items()}
     rows, facts = found[FLOOR_WITH_FACT]
     assert len(rows) == len(facts) == 1, found
-    assert found == {name: (rows, [] if name == FLOOR else facts) for name in _NAMES}, found
+    assert found == {name: (rows, [] if name in _WITHOUT_FACT else facts) for name in _NAMES}, found
 
 
 def _content(path: Path) -> tuple[list[Any], list[Any]]:

@@ -122,8 +122,18 @@ def put_together(events: Sequence[Event]) -> tuple[dict[str, Transaction], list[
 
 
 def _same(one: Event, other: Event) -> bool:
-    """E11.FR.07: the link may be lost after it was sent for the first time."""
-    return {**one, "offline": None} == {**other, "offline": None}
+    """But for what may change between two attempts: the link was lost (E11.FR.07), or the CSMS now
+    speaks 2.0.1, which has no TxResumed."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(event: Event) -> dict[str, Any]:
+    trigger = event["triggerReason"]
+    return {
+        **event,
+        "offline": None,
+        "triggerReason": "ChargingStateChanged" if trigger == "TxResumed" else trigger,
+    }
 
 
 def transactions(

@@ -346,6 +346,28 @@ def test_e11_fr_07_an_event_that_waits_for_its_next_attempt_when_the_link_breaks
 
 
 @versions
+def test_e11_fr_07_events_that_wait_for_their_turn_when_the_link_breaks(
+    version: OcppVersion,
+) -> None:
+    """One message is under way at a time; those of other EVSEs wait behind it."""
+
+    async def scenario(site: Site) -> None:
+        assert site.link is not None
+        site.link.to_right.script = lambda f: () if b"TransactionEvent" in f else (f,)
+        for evse_id in (1, 2, 3):
+            await site.station.plug_in(evse_id)
+        await site.clock.sleep(5)
+        assert len(site.sent("TransactionEvent")) == 1
+        site.cut(until_s=10)
+        await site.clock.sleep(60)
+        assert len(site.transactions) == 3
+        for record in site.transactions:
+            assert (record.seq_nos.count, record.offline_events) == (2, 2)
+
+    at_site(scenario, version, evses=3, variables={**PROMPT, "auth_enabled": False})
+
+
+@versions
 def test_e04_fr_07_08_e11_fr_04_05_e12_fr_04_05_too_many_are_thinned(version: OcppVersion) -> None:
     """Of each transaction mere readings go, every second, the 1st, the 3rd, ...; what came before
     and after is all there, and the CSMS sees from the numbers what is missing."""

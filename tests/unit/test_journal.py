@@ -161,6 +161,23 @@ def test_confirmed_rows_are_removed_together_and_do_not_stand_before_a_new_one()
     at_site(scenario)
 
 
+def test_rows_that_a_read_has_removed_do_not_hold_up_the_next_ones() -> None:
+    async def scenario(site: Site, journal: Journal) -> None:
+        await journal.store(row(1))
+        site.delivered(1)
+        await journal.read(site.storage.outbox_load)
+        assert site.stored == []
+        await site.clock.sleep(1)
+        for number in (3, 4):
+            await journal.store(row(number))
+            await site.clock.sleep(1)
+        site.delivered(3)
+        await site.clock.sleep(0.2)
+        assert site.stored == [4], "nothing else has woken the writer"
+
+    at_site(scenario)
+
+
 def test_many_confirmed_rows_are_removed_whatever_else_is_to_be_written() -> None:
     async def scenario(site: Site, journal: Journal) -> None:
         for number in range(1, 1_201):

@@ -40,14 +40,18 @@ class Removals:
             self._pause = self._clock.call_later(_PAUSE_S, self.make_due)
 
     def make_due(self) -> None:
+        """Of nothing there is nothing to remove: whoever comes next waits for a time of its own."""
         self.stop()
-        self.are_due = True
-        self._wake()
+        if self.ids:
+            self.are_due = True
+            self._wake()
 
     def done(self, row_ids: Iterable[int]) -> None:
         for row_id in row_ids:
             del self.ids[row_id]
-        self.are_due = bool(self.ids) and self.are_due
+        if not self.ids:
+            self.are_due = False
+            self.stop()
 
     def stop(self) -> None:
         if self._pause is not None:

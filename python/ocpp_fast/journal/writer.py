@@ -240,9 +240,13 @@ class Journal:
 
     async def _write(self, batch: Batch) -> None:
         entries = batch.entries
-        rows = [entry.row for entry in entries if entry.row is not None]
+        if len(entries) == 1 and (row := entries[0].row) is not None:  # As it mostly is.
+            rows, facts = [row], entries[0].facts
+        else:
+            rows = [entry.row for entry in entries if entry.row is not None]
+            facts = merged(entries)
         try:
-            await self._storage.outbox_append(rows, merged(entries))
+            await self._storage.outbox_append(rows, facts)
         except StorageRefused as error:
             _log.error("%s; its messages are stored one by one", error)
             batch.set_result(is_stored=await self._write_singly(entries))

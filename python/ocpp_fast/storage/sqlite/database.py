@@ -5,7 +5,8 @@ The classes with the verbs are made from `Database`.
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
@@ -62,19 +63,27 @@ def with_all(connection: sqlite3.Connection, work: Callable[[], _T]) -> _T:
         result = work()
         connection.execute("COMMIT")
     except BaseException:
-        # A full disk, among others, has SQLite roll back by itself.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        roll_back(connection)
         raise
     return result
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Undoes what has failed; a full disk, among others, has SQLite do so by itself."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 class _Connection(aiosqlite.Connection):
     """With any work in one hop to the thread, and another file under the same thread."""
 
-    async def run(self, work: Callable[..., _T], *arguments: Any) -> _T:
-        hop: Callable[..., Awaitable[_T]] = self._execute  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return await hop(self._work, work, arguments)
+    def run(self, work: Callable[..., _T], *arguments: Any) -> asyncio.Future[_T]:
+        """As the driver's own `_execute`, without the coroutines around it: they would cost as much
+        as the rest of the hop."""
+        result: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        put: Callable[[Any], None] = self._tx.put_nowait  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        put((result, partial(self._work, work, arguments)))
+        return result
 
     def _work(self, work: Callable[..., _T], arguments: Sequence[Any]) -> _T:
         return work(self._conn, *arguments)
@@ -192,7 +201,14 @@ class Database:
         if len(statements) == 1:
             connection.execute(*statements[0])
         else:
-            with_all(connection, lambda: [connection.execute(*each) for each in statements])
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for sql, values in statements:
+                    connection.execute(sql, values)
+                connection.execute("COMMIT")
+            except BaseException:
+                roll_back(connection)
+                raise
         self._remember(facts)
 
     async def _together(self, verb: str, work: Callable[[sqlite3.Connection], _T]) -> _T:
