@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ocpp_fast.blocks.readings import energy_wh
+from ocpp_fast.blocks.transactions.checkpoints import time_now
 from ocpp_fast.blocks.transactions.durable import redated
 from ocpp_fast.callbacks import OpenTransaction, RestoredTransaction
 from ocpp_fast.config import OnRestart
@@ -249,18 +250,15 @@ class Recovery:
     # --- the time of the interruption ----------------------------------------------------------
 
     def _down_s(self) -> float:
-        clock = self._context.clock
-        now = clock.now() if getattr(clock, "is_right", True) else None
-        return interruption_s(self._checkpoints.last_alive, now, clock.monotonic() - self._started)
+        running_s = self._context.clock.monotonic() - self._started
+        return interruption_s(self._checkpoints.last_alive, time_now(self._context), running_s)
 
     def _waits_for_time(self) -> bool:
         """Whether the decision depends on a time that is not known yet."""
         timeout_s = self._context.device_model.variables.resumption_timeout_s
         depends = timeout_s > 0 and self._policy != OnRestart.CLOSE
         return (
-            depends
-            and self._checkpoints.last_alive is not None
-            and not getattr(self._context.clock, "is_right", True)
+            depends and self._checkpoints.last_alive is not None and time_now(self._context) is None
         )
 
     async def _time(self) -> None:
