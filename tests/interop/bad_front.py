@@ -83,7 +83,7 @@ class Front:
 
     def reset(self) -> None:
         """RST to every client."""
-        for client in self._clients:
+        for client in self._still_there():
             client.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
             )
@@ -92,7 +92,7 @@ class Front:
 
     def fin(self) -> None:
         """FIN to every client, without a closing handshake."""
-        for client in self._clients:
+        for client in self._still_there():
             client.write_eof()
         self._clients.clear()
 
@@ -106,8 +106,12 @@ class Front:
 
     def inject(self, data: bytes) -> None:
         """Bytes to every client, as if from the CSMS."""
-        for client in self._clients:
+        for client in self._still_there():
             client.write(data)
+
+    def _still_there(self) -> list[asyncio.StreamWriter]:
+        """Without those that left by themselves: their sockets are closed."""
+        return [client for client in self._clients if not client.is_closing()]
 
     # --- connections ----------------------------------------------------------------------
 
@@ -146,6 +150,8 @@ class Front:
             await asyncio.gather(*done, *rest, return_exceptions=True)
         finally:
             ours.transport.abort()
+            with suppress(ValueError):  # `reset` and `fin` have forgotten it
+                self._clients.remove(writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         flowing = self._flowing

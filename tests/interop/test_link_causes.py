@@ -528,3 +528,18 @@ async def test_stop_in_the_middle_of_a_dial(
         await asyncio.sleep(0.3)
         assert len(one.dials) == dials
         await one.until(lambda: not one.front._tasks)
+
+
+@pytest.mark.parametrize("manner", ["reset", "fin"])
+async def test_a_client_that_left_by_itself_is_in_nobodys_way(
+    manner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow computer a dial may time out after the front has passed it on: what the front
+    does to its clients afterwards spares this one."""
+    async with rig(monkeypatch) as one:
+        _, gone = await asyncio.open_connection("127.0.0.1", one.front.port)
+        await one.until(lambda: one.front._clients)
+        gone.transport.abort()
+        await one.until(lambda: not one.front._tasks)
+        assert not one.front._clients
+        getattr(one.front, manner)()
