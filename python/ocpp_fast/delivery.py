@@ -126,7 +126,6 @@ class Delivery:
         self._under_way: OutboxRow | None = None
         self._answer = _Answer(self._on_response, self._on_error)
         self._timer: Timer | None = None
-        self._waiters: dict[int, asyncio.Future[Message]] = {}
         self._drained: asyncio.Future[None] | None = None
         self._journal = Journal(
             storage,
@@ -178,23 +177,6 @@ class Delivery:
             _ = self._storage.outbox_append((row,))
             self._accept(row)
         return row_id
-
-    async def deliver(
-        self, version: OcppVersion, action: str, request: Message, lane: str
-    ) -> Message:
-        """Posts a message and waits, without bound, for its response.
-
-        Raises the last failure when the message is given up. Cancelling stops the waiting, not
-        the delivery.
-        """
-        waiter: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        # Nothing waits before `post` has taken the number after this one.
-        self._waiters[row_id := self._last_row_id + 1] = waiter
-        try:
-            await self.post(version, action, request, lane)
-            return await waiter
-        finally:
-            self._waiters.pop(row_id, None)
 
     def note(self, verb: Callable[[], Awaitable[None]]) -> None:
         """Runs a verb of the storage after what has to be stored first; a failure is logged.
@@ -360,9 +342,6 @@ class Delivery:
             self._disk.refill()
         else:
             _ = self._storage.outbox_remove((row.row_id,))
-        waiter = self._waiters.get(row.row_id) if self._waiters else None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(response)
         try:
             self._on_delivered(row, response)
         except Exception:  # Whatever it was, the next message must go.
@@ -407,9 +386,6 @@ class Delivery:
             row.action, row.lane, row.seq_no, row.attempts, error,
         )  # fmt: skip
         self._journal.bury(row, str(error), self._clock.now().isoformat())
-        waiter = self._waiters.get(row.row_id)
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
 
     def _wake_at(self, due: float) -> None:
         if self._timer is not None:

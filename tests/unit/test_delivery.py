@@ -83,13 +83,19 @@ class CountingStorage(SqliteStorage):
 
 @asynccontextmanager
 async def running(
-    storage: Storage, *, attempts: int = 3, max_rows: int = 1_000, window: int = 1_000, **more: Any
+    storage: Storage,
+    *,
+    attempts: int = 3,
+    max_rows: int = 1_000,
+    window: int = 1_000,
+    on_delivered: Callable[[OutboxRow, Message], None] = lambda _row, _response: None,
+    **more: Any,
 ) -> AsyncGenerator[Delivery]:
     delivery = Delivery(
         storage,
         SystemClock(),
         retry=lambda: RetryPolicy(attempts, 0.001),
-        on_delivered=lambda _row, _response: None,
+        on_delivered=on_delivered,
         outbox=Outbox(max_rows=max_rows, window=window),
         **more,
     )
@@ -116,10 +122,15 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     return MemoryStorage() if request.param == "memory" else SqliteStorage(tmp_path / "x.db")
 
 
-async def test_a_response_comes_back_to_who_waits_for_it(storage: Storage) -> None:
-    async with running(storage) as delivery:
+async def test_a_response_is_told_with_its_row(storage: Storage) -> None:
+    told: list[tuple[int, Message]] = []
+    async with running(
+        storage, on_delivered=lambda row, response: told.append((row.row_id, response))
+    ) as delivery:
         await online(delivery)
-        assert await delivery.deliver(V21, "DataTransfer", message(1), "lane") is ANSWER
+        row_id = await delivery.post(V21, "DataTransfer", message(1), "lane")
+        await asyncio.wait_for(delivery.drained(), 5)
+        assert told == [(row_id, ANSWER)]
         assert delivery.waiting == 0
 
 
@@ -266,16 +277,15 @@ async def test_what_no_link_can_carry_is_set_aside_and_the_others_go(
     assert len(letters) == 2 if isinstance(storage, SqliteStorage) else True
 
 
-async def test_a_message_given_up_tells_who_waits_and_stays_as_dead_letter(
-    storage: Storage,
-) -> None:
+async def test_a_message_given_up_stays_as_dead_letter(storage: Storage) -> None:
     refusal = CallErrorReceived("InternalError", "never")
     async with running(storage, attempts=3) as delivery:
         link = await online(delivery, FakeLink(lambda _: refusal))
-        with pytest.raises(CallErrorReceived, match="never"):
-            await delivery.deliver(V21, "DataTransfer", message(1), "lane")
+        await delivery.post(V21, "DataTransfer", message(1), "lane")
+        await asyncio.wait_for(delivery.drained(), 5)
         assert len(link.sent) == 3
         letter = await first_dead_letter(storage)
+        assert "never" in letter.cause
         assert letter.row.attempts == 3
         assert delivery.dead == 1
 

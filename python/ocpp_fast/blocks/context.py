@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from ocpp_fast.callbacks import Callbacks
-    from ocpp_fast.clock import Clock
     from ocpp_fast.config import DeviceModel
     from ocpp_fast.connection import Connection
     from ocpp_fast.delivery import Delivery
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from ocpp_fast.messages import Message, v21
     from ocpp_fast.router import After
     from ocpp_fast.security.certificates import HashData
+    from ocpp_fast.station_clock import StationClock
 
 __all__ = [
     "ActiveTransactions",
@@ -188,7 +188,7 @@ class Context:
     def __init__(
         self,
         *,
-        clock: Clock,
+        clock: StationClock,
         ids: Ids,
         device_model: DeviceModel,
         callbacks: Callbacks,

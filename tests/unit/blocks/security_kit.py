@@ -27,6 +27,7 @@ from ocpp_fast.restoring import Restart
 from ocpp_fast.router import Reply
 from ocpp_fast.security.station import StationCertificates
 from ocpp_fast.security.store import CertificateStore, LeafChain, RootUse
+from ocpp_fast.station_clock import StationClock
 from ocpp_fast.storage import MemoryStorage, SecurityLogRow
 from ocpp_fast.testing import VirtualClock, run_virtual
 
@@ -102,7 +103,7 @@ class World:
         self.reconnects: list[str] = []
         delivery: Any = self
         self.context = Context(
-            clock=self.clock,
+            clock=StationClock(self.clock),
             ids=Ids(seed=1),
             device_model=self.model,
             callbacks=Callbacks(**dict.fromkeys(_CALLBACKS)),  # type: ignore[arg-type]

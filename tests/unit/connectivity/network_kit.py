@@ -18,6 +18,7 @@ from ocpp_fast.errors import StorageError
 from ocpp_fast.ids import Ids
 from ocpp_fast.messages import OcppVersion
 from ocpp_fast.restoring import Restart
+from ocpp_fast.station_clock import StationClock
 from ocpp_fast.storage import MemoryStorage, ValueRow
 
 FILES: Final = ComponentFiles()
@@ -107,7 +108,7 @@ class Network:
         self.slots = Slots(self.model, self.config, self.storage, self.certificates)
         nobody: Any = None
         context = Context(
-            clock=clock,
+            clock=StationClock(clock),
             ids=Ids(1),
             device_model=self.model,
             callbacks=Callbacks(

@@ -54,7 +54,7 @@ def meter_name(evse_id: int) -> str:
 
 def time_now(context: Context) -> datetime | None:
     """What the clock shows; None when it is known to be wrong."""
-    return context.clock.now() if getattr(context.clock, "is_right", True) else None
+    return context.clock.now() if context.clock.is_right else None
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from ocpp_fast.config import OnRestart
 from ocpp_fast.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from ocpp_fast.blocks.context import Context
@@ -206,8 +206,8 @@ class Recovery:
             "goes on" if answer.resume else "has ended",
         )
         # The meter may have been read before the time was known, and the event is made after.
-        dated = getattr(self._context.clock, "dated", None)
-        if dated is not None and answer.meter_value is not None:
+        if answer.meter_value is not None:
+            dated = self._context.clock.dated
             answer = replace(answer, meter_value=redated(answer.meter_value, dated))
         if answer.resume:
             await self._outcome.resume(transaction, answer)
@@ -262,10 +262,8 @@ class Recovery:
         )
 
     async def _time(self) -> None:
-        wait_right: Callable[[], Awaitable[None]] | None
-        wait_right = getattr(self._context.clock, "wait_right", None)
-        if wait_right is not None:
-            try:
-                await self._context.clock.wait_for(wait_right(), MAX_WAIT_FOR_TIME_S)
-            except TimeoutError:
-                _log.warning("nobody has told the time; the interruption counts as a long one")
+        clock = self._context.clock
+        try:
+            await clock.wait_for(clock.wait_right(), MAX_WAIT_FOR_TIME_S)
+        except TimeoutError:
+            _log.warning("nobody has told the time; the interruption counts as a long one")

@@ -11,6 +11,7 @@ from typing import Any
 from ocpp_fast.blocks.context import Context
 from ocpp_fast.config import Variables
 from ocpp_fast.messages import OcppVersion, v21
+from ocpp_fast.station_clock import StationClock
 from ocpp_fast.storage import MemoryStorage
 from ocpp_fast.testing import VirtualClock
 
@@ -85,7 +86,7 @@ def context(
     delivery: Any = FakeDelivery(durable=durable)
     asked: Any = callbacks or SimpleNamespace(restore_transaction_callback=None)
     return Context(
-        clock=clock or unused, ids=unused, device_model=model,
+        clock=StationClock(clock) if clock else unused, ids=unused, device_model=model,
         callbacks=asked,
         delivery=delivery, spawn=unused, version=version, callback_timeout_s=1.0,
     )  # fmt: skip
