@@ -19,11 +19,9 @@ import sqlite3
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
@@ -31,6 +29,7 @@ import uvloop
 
 from bench.device_model.models import ASKED, SMALL, Model, sized
 from bench.harness import build_profile, environment, pin_to_one_core, quartiles
+from bench.hop import Hop
 from bench.run import RESULTS, ROOT
 
 OURS: Final = "ocpp_fast"
@@ -52,42 +51,16 @@ _ALL: Final = (
 )
 
 _Rows = list[tuple[Any, ...]]
+_Update = tuple[str, _Rows]
 Write = Callable[[int], Awaitable[Any]]
 """Sets what request number n says."""
 
 
-class Hop(threading.Thread):
-    """A thread that runs functions on a connection of its own, asked as aiosqlite asks its own."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(daemon=True)
-        self._path = path
-        self._asked: SimpleQueue[Any] = SimpleQueue()
-        self.start()
-
-    def run(self) -> None:
-        """Until `end`."""
-        connection = sqlite3.connect(self._path, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        while (asked := self._asked.get()) is not None:
-            future, sql, rows = asked
-            connection.execute("BEGIN")
-            connection.executemany(sql, rows)
-            connection.execute("COMMIT")
-            future.get_loop().call_soon_threadsafe(future.set_result, None)
-        connection.close()
-
-    def update(self, sql: str, rows: _Rows) -> asyncio.Future[None]:
-        """Done when all rows are on the disk."""
-        future = asyncio.get_running_loop().create_future()
-        self._asked.put_nowait((future, sql, rows))
-        return future
-
-    def end(self) -> None:
-        """Closes the file."""
-        self._asked.put(None)
-        self.join()
+def _write(connection: sqlite3.Connection, asked: _Update) -> None:
+    sql, rows = asked
+    connection.execute("BEGIN")
+    connection.executemany(sql, rows)
+    connection.execute("COMMIT")
 
 
 async def _ours(
@@ -144,7 +117,7 @@ async def measure(rounds: int) -> dict[str, Any]:
             of = {_BY_KEY: rows, _BY_ROWID: _by_rowid(path, rows)}
             writes: dict[str, Write] = {OURS: write}
             for name, sql in ((FLOOR, _BY_KEY), (FLOOR_BY_ROWID, _BY_ROWID)):
-                hop = Hop(copies[sql])
+                hop = Hop(copies[sql], _write)
                 closing.callback(hop.end)
                 writes[name] = _updating(hop, sql, of[sql])
             times = await _in_turns(writes, range(filling, len(frames)), rounds)
@@ -175,9 +148,9 @@ async def _in_turns(
     return times
 
 
-def _updating(hop: Hop, sql: str, rows: Sequence[_Rows]) -> Write:
+def _updating(hop: Hop[_Update], sql: str, rows: Sequence[_Rows]) -> Write:
     async def write(number: int) -> None:
-        await hop.update(sql, rows[number])
+        await hop.ask((sql, rows[number]))
 
     return write
 

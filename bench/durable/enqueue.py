@@ -21,11 +21,9 @@ import random
 import shutil
 import sqlite3
 import statistics
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
@@ -34,6 +32,7 @@ import uvloop
 from bench.durable import disk
 from bench.durable.station import EVENT, VERSION, child, events, fact, payloads
 from bench.harness import build_profile, environment, pin_to_one_core, quartiles
+from bench.hop import Hop
 from bench.run import RESULTS
 
 OURS: Final = "ocpp_fast"
@@ -54,42 +53,14 @@ _FACT: Final = "INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)"
 _Statements = Sequence[tuple[str, Sequence[Any]]]
 
 
-class Hop(threading.Thread):
-    """A thread that runs statements on a connection of its own, asked as aiosqlite asks its own."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(daemon=True)
-        self._path = path
-        self._asked: SimpleQueue[Any] = SimpleQueue()
-        self.start()
-
-    def run(self) -> None:
-        """Until `end`."""
-        connection = sqlite3.connect(self._path, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        while (asked := self._asked.get()) is not None:
-            future, statements = asked
-            if len(statements) == 1:  # a transaction by itself
-                connection.execute(*statements[0])
-            else:
-                connection.execute("BEGIN IMMEDIATE")
-                for statement in statements:
-                    connection.execute(*statement)
-                connection.execute("COMMIT")
-            future.get_loop().call_soon_threadsafe(future.set_result, None)
-        connection.close()
-
-    def write(self, statements: _Statements) -> asyncio.Future[None]:
-        """Done when all is on the disk."""
-        future = asyncio.get_running_loop().create_future()
-        self._asked.put_nowait((future, statements))
-        return future
-
-    def end(self) -> None:
-        """Closes the file."""
-        self._asked.put(None)
-        self.join()
+def _write(connection: sqlite3.Connection, statements: _Statements) -> None:
+    if len(statements) == 1:  # a transaction by itself
+        connection.execute(*statements[0])
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in statements:
+        connection.execute(*statement)
+    connection.execute("COMMIT")
 
 
 class Candidate:
@@ -103,7 +74,7 @@ class _Bare(Candidate):
     """The floor: rows and facts made beforehand."""
 
     def __init__(self, path: Path, *, with_fact: bool) -> None:
-        self._hop = Hop(path)
+        self._hop = Hop(path, _write)
         self._payloads = payloads()
         self._facts = [next(iter(fact(1, n).items())) for n in range(len(self._payloads))]
         self._with_fact = with_fact
@@ -115,10 +86,10 @@ class _Bare(Candidate):
         statements: list[tuple[str, Sequence[Any]]] = [(_INSERT, row)]
         if self._with_fact:
             statements.append((_FACT, self._facts[place]))
-        await self._hop.write(statements)
+        await self._hop.ask(statements)
 
     async def forget(self) -> None:
-        await self._hop.write([("DELETE FROM outbox", ())])
+        await self._hop.ask([("DELETE FROM outbox", ())])
 
 
 class _Storage(Candidate):
