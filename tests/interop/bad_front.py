@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import TypeAlias, TypeVar
 
+from interop.steady_time import running_s
 from ocpp_fast.clock import SystemClock, Timer
 
 LIMIT_S = 5.0
@@ -20,7 +21,7 @@ Manner: TypeAlias = "Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awai
 
 
 class FastClock:
-    """A `Clock` that runs `speed` times faster than the computer's."""
+    """A `Clock` that runs `speed` times faster than the loop's."""
 
     def __init__(self, speed: float) -> None:
         self.speed = speed
@@ -30,7 +31,7 @@ class FastClock:
         return self._real.now()
 
     def monotonic(self) -> float:
-        return self._real.monotonic() * self.speed
+        return running_s() * self.speed
 
     async def sleep(self, delay_s: float) -> None:
         await self._real.sleep(delay_s / self.speed)

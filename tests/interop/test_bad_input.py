@@ -15,8 +15,8 @@ import pytest
 from picows import WSMsgType
 
 from interop.raw_peer import RawPeer, raw_client, raw_server
+from interop.steady_time import SteadyClock
 from ocpp_fast._core import Codec
-from ocpp_fast.clock import SystemClock
 from ocpp_fast.connection import Connection
 from ocpp_fast.errors import ReplyInvalid
 from ocpp_fast.exchange import FaultKind
@@ -52,7 +52,7 @@ class Link(NamedTuple):
 @asynccontextmanager
 async def open_link(role: Role, version: OcppVersion) -> AsyncGenerator[Link]:
     """Our `Connection` in the given role, and a raw peer."""
-    module, clock, ids = version.module, SystemClock(), Ids()
+    module, clock, ids = version.module, SteadyClock(), Ids()
     tables: dict[Role, dict[str, Any]] = {
         Role.CSMS: {"Heartbeat": lambda request: module.HeartbeatResponse(current_time=TIME)},
         Role.CHARGING_STATION: {

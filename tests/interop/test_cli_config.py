@@ -18,7 +18,8 @@ from ocpp_fast.device_model.files import (
     sample_files,
 )
 
-LIMIT_S = 40.0
+LIMIT_S = 100.0
+pytestmark = pytest.mark.timeout(240)
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 

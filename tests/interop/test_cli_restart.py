@@ -13,6 +13,8 @@ import pytest
 
 from interop.test_cli import LIMIT_S, csms_process, run
 
+pytestmark = pytest.mark.timeout(240)
+
 
 def kill_while_charging(command: Sequence[str], csms: subprocess.Popen[str]) -> None:
     """Runs it until the CSMS knows that both cars charge, and cuts its power."""

@@ -20,6 +20,7 @@ from ocpp_fast.clock import SystemClock
 from ocpp_fast.csms.pki_folder import write_pki
 from ocpp_fast.ids import Ids
 
+pytestmark = pytest.mark.timeout(240)
 PROGRAM = (sys.executable, "-u", "-m", "ocpp_fast.cli")
 PASSWORD = "0123456789abcdef"
 Way: TypeAlias = tuple[int, Sequence[str | Path], Sequence[str | Path], dict[str, str]]

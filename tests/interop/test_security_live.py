@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from interop.steady_time import run_steadily
 from ocpp_fast import Csms, SimulatedStation, StationConfig, Variables
 from ocpp_fast.clock import SystemClock
 from ocpp_fast.csms import CsmsObserver, CsmsSecurity, ProfileFloor
@@ -92,7 +93,7 @@ def test_a_new_password_and_no_way_back_to_the_old(folder: Path, version: OcppVe
             assert kept is not None
             assert not kept.check("CS001", read_password(folder))
 
-    asyncio.run(run())
+    run_steadily(run())
 
 
 @pytest.mark.parametrize("version", list(OcppVersion))
@@ -111,7 +112,7 @@ def test_a_new_certificate(folder: Path, version: OcppVersion) -> None:
             assert second.key_id != first.key_id
             assert list(csms.stations["CS001"].signed) == ["Accepted"]
 
-    asyncio.run(run())
+    run_steadily(run())
 
 
 def chains(store: CertificateStore) -> Any:
@@ -139,7 +140,7 @@ def test_a_bad_certificate_changes_nothing(folder: Path) -> None:
             assert station.charge_point.connected
             assert notes.connected == 1
 
-    asyncio.run(run())
+    run_steadily(run())
 
 
 def test_an_expired_certificate_is_renewed_before_anything_else(folder: Path) -> None:
@@ -167,7 +168,7 @@ def test_an_expired_certificate_is_renewed_before_anything_else(folder: Path) ->
             (renewed,) = chains(store)
             assert renewed.not_after > CLOCK.now()
 
-    asyncio.run(run())
+    run_steadily(run())
 
 
 @pytest.mark.parametrize("version", list(OcppVersion))
@@ -188,7 +189,7 @@ def test_roots_are_installed_listed_and_deleted(folder: Path, version: OcppVersi
             status = await station.delete_certificate(added.certificate_hash_data)
             assert status == "NotFound"
 
-    asyncio.run(run())
+    run_steadily(run())
 
 
 def test_a_better_profile_and_no_way_back(folder: Path) -> None:
@@ -218,4 +219,4 @@ def test_a_better_profile_and_no_way_back(folder: Path) -> None:
                 await until(lambda: other.charge_point.connect_error)
             assert set(notes.refused) == {403}
 
-    asyncio.run(run())
+    run_steadily(run())

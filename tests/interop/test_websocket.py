@@ -32,8 +32,8 @@ async def test_a_message_in_fragments_arrives_whole() -> None:
         peer.send_raw(b"two ", CONTINUATION, fin=False)
         peer.send_raw(b"three", CONTINUATION)
         peer.send_raw(b"and another", TEXT)
-        await server.listeners[0].something()
-        await asyncio.sleep(0.01)
+        while len(server.listeners[0].frames) < 2:
+            await server.listeners[0].something()
         assert server.listeners[0].frames == [b"one two three", b"and another"]
         assert await peer.pongs.get() == b"ping"
 
@@ -289,17 +289,19 @@ async def test_a_listener_that_fails_does_not_take_the_link_down() -> None:
     async with csms() as server:
         client = await server.connect()
         listener = server.listeners[0]
+        failed = asyncio.Event()
+
+        def broken(_frame: bytes) -> None:
+            failed.set()
+            raise KeyError("a bug in the listener")
+
         listener.transport._on_frame = broken  # pyright: ignore[reportAttributeAccessIssue]
         client.transport.send(b"one")
-        await asyncio.sleep(0.05)
+        await asyncio.wait_for(failed.wait(), LIMIT_S)
         listener.transport._on_frame = listener.on_frame  # pyright: ignore[reportAttributeAccessIssue]
         client.transport.send(b"two")
         await listener.something()
         assert listener.frames == [b"two"]
-
-
-def broken(frame: bytes) -> None:
-    raise KeyError("a bug in the listener")
 
 
 # --- closing ---------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import pytest
 import uvloop
 
 from interop.raw_peer import LIMIT_S
+from interop.steady_time import run_steadily
 from interop.websocket_kit import CLOCK, Csms, Listener, csms, small
 from interop.wire_kit import CLOSE, EXTENSION, FIN, PING, wire_server
 from ocpp_fast.errors import ConnectFailed, ConnectFailure
@@ -256,7 +257,7 @@ def test_an_attempt_that_is_given_up_ends_its_connection_at_once(loop: str, tls:
             assert attempt.cancelled()
             await asyncio.wait_for(gone.wait(), LIMIT_S)
 
-    (uvloop.run if loop == "uvloop" else asyncio.run)(scenario())
+    (uvloop.run if loop == "uvloop" else run_steadily)(scenario())
 
 
 @pytest.mark.parametrize("frames", [((PING, 0),), ((CLOSE, FIN), (CLOSE, FIN))])
@@ -277,7 +278,7 @@ def test_a_violation_of_the_server_leaves_no_exception_that_nobody_asks_for(
             gc.collect()
 
     with caplog.at_level("ERROR", "asyncio"):
-        (uvloop.run if loop == "uvloop" else asyncio.run)(scenario())
+        (uvloop.run if loop == "uvloop" else run_steadily)(scenario())
         gc.collect()
     assert not [record for record in caplog.records if record.name == "asyncio"]
 

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 import uvloop
 
 from interop.raw_peer import LIMIT_S
+from interop.steady_time import run_steadily
 from interop.websocket_kit import CLOCK, Csms, Listener, small
 from ocpp_fast.errors import ConnectFailed, ConnectFailure
 from ocpp_fast.security.pki import Issued, Pki
@@ -25,9 +27,11 @@ from ocpp_fast.transport.base import ClosedBy
 from ocpp_fast.transport.handshake import Credentials
 
 LOOPS: dict[str, Callable[[Coroutine[Any, Any, None]], None]] = {
-    "asyncio": asyncio.run,
+    "asyncio": run_steadily,
     "uvloop": uvloop.run,
 }
+PATIENT = small(close_timeout_s=LIMIT_S)
+"""Nobody here waits for the end of it, and on uvloop time is the computer's."""
 on_both_loops = pytest.mark.parametrize("loop", LOOPS)
 on_both_versions = pytest.mark.parametrize(
     "version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -87,7 +91,7 @@ def client_context(pki: Pki) -> ssl.SSLContext:
 async def serving(context: ssl.SSLContext, **options: Any) -> Csms:
     csms = Csms()
     csms.server = await picows.serve(
-        csms.accept, "127.0.0.1", 0, clock=CLOCK, ssl_context=context, settings=small(), **options
+        csms.accept, "127.0.0.1", 0, clock=CLOCK, ssl_context=context, settings=PATIENT, **options
     )
     return csms
 
@@ -95,7 +99,7 @@ async def serving(context: ssl.SSLContext, **options: Any) -> Csms:
 async def dial(csms: Csms, context: ssl.SSLContext, **options: Any) -> Listener:
     url = f"wss://localhost:{csms.server.port}/ocpp/CS001"
     return await picows.connect(
-        url, Listener, clock=CLOCK, ssl_context=context, settings=small(**options)
+        url, Listener, clock=CLOCK, ssl_context=context, settings=replace(PATIENT, **options)
     )
 
 
@@ -161,7 +165,7 @@ def test_the_server_knows_which_certificate_belongs_to_which_client(
             contexts[name].minimum_version = contexts[name].maximum_version = version
             url = f"wss://localhost:{csms.server.port}/ocpp/{name}"
             return await picows.connect(
-                url, Listener, clock=CLOCK, ssl_context=contexts[name], settings=small()
+                url, Listener, clock=CLOCK, ssl_context=contexts[name], settings=PATIENT
             )
 
         links = await asyncio.gather(*map(one, stations), *map(one, stations))
@@ -253,7 +257,7 @@ def test_a_handshake_that_never_ends_costs_no_more_than_the_open_timeout(
                     settings=small(open_timeout_s=0.2),
                 )
             assert caught.value.failure is ConnectFailure.TIMEOUT
-            assert CLOCK.monotonic() - begun < 2.0
+            assert CLOCK.monotonic() - begun < 4.0  # of which a busy computer takes its part
             await asyncio.wait_for(gone.wait(), LIMIT_S)  # the socket is not left open
 
     LOOPS[loop](scenario())

@@ -19,6 +19,7 @@ import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from interop.steady_time import SteadyClock, SteadyLoop
 from interop.websocket_kit import Csms, Listener
 from ocpp_fast.clock import SystemClock
 from ocpp_fast.errors import ConnectFailed
@@ -41,7 +42,7 @@ VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 LOOPS = ("asyncio", "uvloop")
 
 
-class Then(SystemClock):
+class Then(SteadyClock):
     """The clock of a station in another year."""
 
     def __init__(self, moment: datetime) -> None:
@@ -65,7 +66,7 @@ def other_pki() -> Pki:
 
 def run(loop: str, task: Coroutine[Any, Any, _T]) -> _T:
     """Runs on a new event loop of the kind."""
-    factory = uvloop.new_event_loop if loop == "uvloop" else asyncio.new_event_loop
+    factory = uvloop.new_event_loop if loop == "uvloop" else SteadyLoop
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(asyncio.wait_for(task, 30))
 
@@ -121,7 +122,7 @@ class Station:
 
     store: Trusted
     policy: TlsPolicy = field(default_factory=TlsPolicy)
-    clock: SystemClock = field(default_factory=SystemClock)
+    clock: SystemClock = field(default_factory=SteadyClock)
     ocsp: OcspClient | None = None
     host: str = "localhost"
     """What the certificate is compared with; it is at the address below."""
@@ -145,7 +146,7 @@ class Station:
             return await picows.connect(
                 f"wss://{self.address}:{port}/ocpp/{self.identity}",
                 Listener,
-                clock=SystemClock(),
+                clock=SteadyClock(),
                 credentials=credentials,
                 ssl_context=context,
                 settings=self.settings,
@@ -266,7 +267,7 @@ async def our_csms(tls: ServerTls, version: str | None = None) -> AsyncGenerator
         one.accept,
         "127.0.0.1",
         0,
-        clock=SystemClock(),
+        clock=SteadyClock(),
         ssl_context=tls.context,
         peer_certificate=tls.peer_certificate,
         settings=SETTINGS,

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from interop.raw_peer import LIMIT_S
-from ocpp_fast.clock import SystemClock
+from interop.steady_time import SteadyClock
 from ocpp_fast.transport import picows
 from ocpp_fast.transport.base import CloseReason, Transport
 from ocpp_fast.transport.handshake import Handshake
 from ocpp_fast.transport.picows import Accepted, Refused, Server, WebSocketSettings
 
-CLOCK = SystemClock()
+CLOCK = SteadyClock()
 
 
 class Listener:

@@ -44,9 +44,12 @@ def test_errors_are_released_at_once(mistake: str) -> None:
     provoke()
     gc.collect()
     references = sys.getrefcount(sentinel)
-    blocks = sys.getallocatedblocks()
-    provoke()
-    gc.collect()
-    grown = sys.getallocatedblocks() - blocks
-    assert sys.getrefcount(sentinel) == references
-    assert grown < REPEATS // 2
+    # What is not released is not released in any round; caches of Python fill up in the first.
+    grown: list[int] = []
+    for _ in range(5):
+        blocks = sys.getallocatedblocks()
+        provoke()
+        gc.collect()
+        grown.append(sys.getallocatedblocks() - blocks)
+        assert sys.getrefcount(sentinel) == references
+    assert min(grown) < REPEATS // 2

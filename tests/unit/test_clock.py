@@ -46,10 +46,12 @@ def test_a_virtual_day_of_a_thousand_timers_takes_no_time() -> None:
             await clock.sleep(86.4)
         return clock.now()
 
-    real = SystemClock()
-    begun = real.monotonic()
-    assert run_virtual(scenario, start=START) == START + timedelta(days=1)
-    assert real.monotonic() - begun < 2.0
+    real, took_s = SystemClock(), list[float]()
+    for _ in range(3):  # the best of them, since the computer may be busy
+        begun = real.monotonic()
+        assert run_virtual(scenario, start=START) == START + timedelta(days=1)
+        took_s.append(real.monotonic() - begun)
+    assert min(took_s) < 2.0
 
 
 def test_virtual_timers_fire_in_the_order_of_their_times() -> None:
