@@ -75,7 +75,7 @@ class StationClock:
         self._reference: _Scale | None = None
         """The time when it was last looked at and right."""
         self._shift: timedelta | None = None
-        self._wrong_until = _EVER
+        self._wrong_since = self._wrong_until = _EVER
         self._right = asyncio.Event()
         self._right.set()
         self.on_right: Callable[[], None] = lambda: None
@@ -152,9 +152,13 @@ class StationClock:
 
     def dated(self, time: datetime) -> datetime:
         """The right time for one that was stamped in this run, here or by the hardware side, when
-        the clock was wrong. Others stay, and so do all before the time is known."""
+        the clock was wrong. Others stay, and so do all before the time is known.
+
+        Of earlier times those are corrected that cannot be right, they may be of the same scale;
+        the others were stamped by a run that knew the time.
+        """
         shift = self._shift
-        if shift is None or time > self.wrong_until:
+        if shift is None or time > self.wrong_until or RELEASED <= time < self._wrong_since:
             return time
         return time + shift
 
@@ -192,6 +196,7 @@ class StationClock:
 
     def _distrust(self, now: datetime) -> _Scale:
         self._trusted_from = _NEVER
+        self._wrong_since = now - STEP
         self._wrong = _Scale(now, self.monotonic)
         return self._wrong
 

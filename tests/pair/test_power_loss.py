@@ -18,7 +18,7 @@ from ocpp_fast.blocks.transactions.recovery import MAX_WAIT_FOR_TIME_S
 from ocpp_fast.callbacks import OpenTransaction, RestoredTransaction
 from ocpp_fast.config import OnRestart
 from ocpp_fast.csms import Csms
-from ocpp_fast.errors import ConfigurationError
+from ocpp_fast.errors import ConfigurationError, StorageError
 from ocpp_fast.ids import Ids
 from ocpp_fast.messages import OcppVersion, v21
 from ocpp_fast.restoring import Restart
@@ -679,7 +679,11 @@ def test_intervals_go_on_and_the_readings_of_before_are_in_the_end(version: Ocpp
     variables = {"tx_updated_interval_s": 10, "tx_ended_interval_s": 15}
 
     async def run(clock: VirtualClock) -> None:
-        first, storage = await interrupted(clock, version=version, variables=variables)
+        async with Life(clock, version=version, variables=variables) as first:
+            await first.charge()
+            await first.draw(60)
+            storage = await first.cut_when_told()
+        await clock.sleep(10)
         async with Life(clock, storage, version=version, variables=variables, **RESUME) as again:
             again.drawn_wh = dict(first.drawn_wh)
             await again.draw(31)
@@ -745,6 +749,96 @@ def test_e01_fr_16_17_what_was_still_to_be_told_is_told_after_the_restart() -> N
 
 
 @versions
+def test_e01_fr_17_the_reading_of_the_resumption_may_be_the_first(version: OcppVersion) -> None:
+    async def resume(open_: OpenTransaction) -> RestoredTransaction:
+        return RestoredTransaction(
+            resume=True, charging_state="Charging", meter_value=Life(clock).reading(700)
+        )
+
+    async def run(given: VirtualClock) -> None:
+        nonlocal clock
+        clock = given
+        async with Life(clock, version=version) as first:
+            await first.begin(meter_start=None)
+            storage = first.cut()
+        async with Life(clock, storage, version=version, restore=resume) as again:
+            assert again.told()[-1].energies == [("Transaction.Begin", 700)]
+            again.meter(900)
+            await again.point.on_transaction_finished(1, clock.now(), meter_stop=again.reading(900))
+            await clock.sleep(1)
+            assert again.told()[-1].energies == [
+                ("Transaction.Begin", 700), ("Transaction.End", 900),
+            ]  # fmt: skip
+
+    clock = VirtualClock()
+    run_virtual(run)
+
+
+@versions
+def test_a_reading_without_what_is_wanted_is_none(version: OcppVersion) -> None:
+    """E01.FR.09, E02.FR.10, E06.FR.11: nothing is told rather than something empty."""
+    wanted = ("Voltage",)
+    variables = {
+        "tx_started_measurands": wanted, "tx_updated_measurands": wanted,
+        "tx_ended_measurands": wanted,
+    }  # fmt: skip
+
+    async def resume(open_: OpenTransaction) -> RestoredTransaction:
+        return RestoredTransaction(resume=True, meter_value=Life(clock).reading(700))
+
+    async def run(given: VirtualClock) -> None:
+        nonlocal clock
+        clock = given
+        async with Life(clock, version=version, variables=variables) as first:
+            await first.charge()
+            storage = await first.cut_when_told()
+            assert [event.energies for event in first.told()] == [[], []]
+        async with Life(
+            clock, storage, version=version, variables=variables, restore=resume
+        ) as again:
+            m: Any = version.module
+            trigger = m.TriggerMessageRequest(
+                requested_message="TransactionEvent", evse=m.EVSEType(id=1)
+            )
+            await again.csms.call("CS001", trigger)
+            await clock.sleep(1)
+            await again.point.on_transaction_finished(1, clock.now(), meter_stop=again.reading(900))
+            await clock.sleep(1)
+            triggers = [event["triggerReason"] for event in again.events()[-3:-1]]
+            assert triggers == [resumed_trigger(version), "Trigger"]
+            assert all("meterValue" not in event for event in again.events())
+
+    clock = VirtualClock()
+    run_virtual(run)
+
+
+def test_what_ended_repeats_is_of_this_transaction_and_new() -> None:
+    """A meter that is silent at first, or altogether."""
+
+    async def run(clock: VirtualClock) -> None:
+        async with Life(clock, variables={"tx_ended_interval_s": 10}) as life:
+            life.meter(500)
+            await life.begin(meter_start=life.reading(1_000))
+            other = life.begin(2, "tx-2", meter_start=None)
+            vars(life)["meter"] = lambda *_: None
+            await other
+            del vars(life)["meter"]
+            await clock.sleep(35)
+            life.meter(1_100, 1)
+            life.meter(100, 2)
+            await clock.sleep(30)
+            for evse_id in (1, 2):
+                await life.point.on_transaction_finished(evse_id, clock.now())
+            await clock.sleep(1)
+            assert life.told("tx-1")[-1].energies == [
+                ("Transaction.Begin", 1_000), ("Sample.Periodic", 1_100),
+            ]  # fmt: skip
+            assert life.told("tx-2")[-1].energies == [("Sample.Periodic", 100)]
+
+    run_virtual(run)
+
+
+@versions
 @pytest.mark.parametrize("dies", [True, False])
 def test_j02_fr_20_an_ended_event_fits_in_one_message(version: OcppVersion, *, dies: bool) -> None:
     """Of a thousand long readings those in between go; the first and the last never do."""
@@ -783,6 +877,50 @@ def test_j02_fr_20_an_ended_event_fits_in_one_message(version: OcppVersion, *, d
             (_, begin), *_, (context, end) = [pair for pair in gist(ended).energies if pair[1] != 1]
             assert (begin, context) == (1_000, "Transaction.End")
             assert end >= 1_800
+
+    run_virtual(run)
+
+
+@versions
+@pytest.mark.parametrize("dies", [True, False])
+def test_j02_fr_20_21_few_signed_readings_are_long_too(version: OcppVersion, *, dies: bool) -> None:
+    """The first and the last of them are there with what was signed, whatever has happened."""
+    registers = ("Energy.Active.Import.Register", "Power.Active.Import")
+    variables = {"tx_ended_interval_s": 10, "tx_ended_measurands": registers}
+
+    def signed(life: Life, energy_wh: float) -> Any:
+        m: Any = version.module
+        data = f"{energy_wh:.0f}".ljust(2_500, "=")
+        signature = m.SignedMeterValueType(
+            signed_meter_data=data, signing_method="ECDSA-secp256r1-SHA256",
+            encoding_method="OCMF", public_key="=" * 2_500,
+        )  # fmt: skip
+        values = [
+            m.SampledValueType(value=value, measurand=name, signed_meter_value=signature)
+            for name, value in zip(registers, (energy_wh, 1), strict=True)
+        ]
+        return m.MeterValueType(timestamp=life.clock.now(), sampled_value=values)
+
+    async def run(clock: VirtualClock) -> None:
+        async with Life(clock, version=version, variables=variables) as first:
+            await first.begin(meter_start=signed(first, 1_000))
+            for n in range(1, 8):
+                first.point.on_meter_value(1, signed(first, 1_000 + n))
+                await clock.sleep(10)
+            if not dies:
+                stop = signed(first, 9_000)
+                await first.point.on_transaction_finished(1, clock.now(), meter_stop=stop)
+            storage = await first.cut_when_told()
+            ended = first.events()[-1]
+        async with Life(clock, storage, version=version, variables=variables) as again:
+            ended = again.events()[-1] if dies else ended
+            assert len(json.dumps(ended, separators=(",", ":"))) < 65_000
+            first_one, *between, last_one = ended["meterValue"]
+            assert between
+            for reading, energy_wh in (first_one, 1_000), (last_one, 1_007 if dies else 9_000):
+                for value in reading["sampledValue"]:
+                    data = value["signedMeterValue"]["signedMeterData"]
+                    assert data.rstrip("=") == str(energy_wh)
 
     run_virtual(run)
 
@@ -978,6 +1116,54 @@ def test_e01_fr_08_two_of_one_id_at_once_are_one() -> None:
     run_virtual(run)
 
 
+@pytest.mark.parametrize("answer", ["used", "unknown", "failure"])
+def test_e01_fr_08_what_is_not_in_memory_the_storage_knows(
+    answer: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that fails keeps nobody from charging, and an id made by chance is not looked up."""
+    asked: list[str] = []
+
+    async def holds(lane: str) -> bool:
+        asked.append(lane)
+        if answer == "failure":
+            raise StorageError("disk", "outbox_holds", "it is gone")
+        return answer == "used"
+
+    async def run(clock: VirtualClock) -> None:
+        async with Life(clock) as life:
+            outbox: Any = life.point.delivery.outbox
+            outbox.holds = lambda lane: None
+            vars(life.storage)["outbox_holds"] = holds
+            if answer == "used":
+                with pytest.raises(ConfigurationError, match="a transaction tx-1 already"):
+                    await life.begin(1, "tx-1")
+            else:
+                await life.begin(1, "tx-1")
+            assert ("cannot be found out" in caplog.text) == (answer == "failure")
+            await life.begin(2, "0b7a3b9e-5d0f-4c7e-9a51-0123456789ab")
+            assert asked == ["tx-1"]
+            outbox.holds = lambda lane: True
+            with pytest.raises(ConfigurationError, match="already"):
+                await life.begin(2, "0b7a3b9e-5d0f-4c7e-9a51-ba9876543210")
+            assert asked == ["tx-1"]
+
+    run_virtual(run)
+
+
+@versions
+def test_e01_fr_13_e03_fr_03_a_reservation_is_told_once(version: OcppVersion) -> None:
+    async def run(clock: VirtualClock) -> None:
+        async with Life(clock, version=version) as life:
+            await life.begin(1, "tx-1", reservation_id=0)
+            await life.point.on_charging_state_changed(1, "Charging")
+            await life.point.on_transaction_finished(1, clock.now())
+            await clock.sleep(1)
+            told = [event.get("reservationId") for event in life.events("tx-1")]
+            assert told == [0, None, None]
+
+    run_virtual(run)
+
+
 # --- the time -----------------------------------------------------------------------------------
 
 
@@ -1090,6 +1276,35 @@ def test_a_transaction_that_began_before_the_time_was_known_has_right_times() ->
             assert stamps == sorted(stamps)
             assert len(stamps) == 1 + 3 + 1
             assert all(stamp.year == 2026 for stamp in stamps)
+
+    without_battery(work)
+
+
+def test_what_was_stamped_rightly_before_the_power_loss_stays_so() -> None:
+    """The clock was saved before the power loss, when the transaction ran already."""
+
+    async def work(clock: NoBattery) -> None:
+        csms = Csms(clock=VirtualClock(), ids=Ids(seed=2), heartbeat_interval_s=0)
+        variables = {"tx_ended_interval_s": 900}
+        async with Life(clock, csms=csms, variables=variables) as first:
+            await first.charge()
+            for n in range(1, 5):
+                await clock.sleep(900)
+                first.meter(1_000 + n)
+            storage = first.cut()
+        clock.lost = timedelta(minutes=20)
+        async with Life(clock, storage, csms=csms, variables=variables, **RESUME) as again:
+            await clock.sleep(5)
+            clock.lost = timedelta()
+            await again.point.on_transaction_finished(
+                1, clock.now(), meter_stop=again.reading(2_000)
+            )
+            await clock.sleep(5)
+            begun = datetime.fromisoformat(first.events()[0]["meterValue"][0]["timestamp"])
+            ended = again.events()[-1]
+            stamps = [datetime.fromisoformat(each["timestamp"]) for each in ended["meterValue"]]
+            passed = [round((stamp - begun).total_seconds() / 60) for stamp in stamps]
+            assert passed == [0, 15, 30, 45, 60]
 
     without_battery(work)
 

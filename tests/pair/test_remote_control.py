@@ -204,6 +204,69 @@ def test_f03_fr_02_with_only_ev_connected_the_end_comes_with_the_cable(
     at_site(scenario, version, variables={"tx_stop_point": frozenset({TxPoint.EV_CONNECTED})})
 
 
+@versions
+@pytest.mark.parametrize(
+    ("stop_point", "last"),
+    [
+        (TxPoint.AUTHORIZED, ("Ended", "RemoteStop", "EVConnected")),
+        (TxPoint.POWER_PATH_CLOSED, ("Ended", "RemoteStop", "EVConnected")),
+        (TxPoint.EV_CONNECTED, ("Updated", "RemoteStop", "EVConnected")),
+        (TxPoint.PARKING_BAY_OCCUPANCY, ("Updated", "RemoteStop", "EVConnected")),
+    ],
+)
+def test_f03_fr_02_03_a_transaction_without_a_driver(
+    version: OcppVersion, stop_point: TxPoint, last: tuple[str, str, str]
+) -> None:
+    """It began with the cable, and nobody has presented a token."""
+
+    async def scenario(site: Site) -> None:
+        await site.station.plug_in(1)
+        await site.clock.sleep(1)
+        (record,) = site.transactions
+        assert (await stop(site, record.transaction_id)).status == "Accepted"
+        assert site.events()[1:] == [(*last, 1)]
+        if last[0] == "Ended":
+            assert record.stopped_reason == "Remote"
+            assert (await stop(site, record.transaction_id)).status == "Rejected"
+
+    ev = frozenset({TxPoint.EV_CONNECTED})
+    variables = {"tx_start_point": ev, "tx_stop_point": frozenset({stop_point})}
+    at_site(scenario, version, variables=variables)
+
+
+@pytest.mark.parametrize("bay", [False, True])
+def test_f03_fr_02_03_one_whose_ev_has_gone(bay: bool) -> None:
+    """With EnergyTransfer alone nothing else would end it, and nobody else could charge."""
+
+    async def scenario(site: Site) -> None:
+        await site.station.plug_in(1)
+        await site.clock.sleep(1)
+        await site.station.unplug(1)
+        await site.clock.sleep(1)
+        (record,) = site.transactions
+        assert record.ended_at is None
+        await stop(site, record.transaction_id)
+        assert site.events()[-1][:3] == ("Updated" if bay else "Ended", "RemoteStop", "Idle")
+
+    stops = {TxPoint.ENERGY_TRANSFER} | ({TxPoint.PARKING_BAY_OCCUPANCY} if bay else set())
+    ev = frozenset({TxPoint.EV_CONNECTED})
+    at_site(scenario, variables={"tx_start_point": ev, "tx_stop_point": frozenset(stops)})
+
+
+def test_f02_fr_21_the_id_of_a_remote_start_nobody_came_for_is_forgotten() -> None:
+    async def scenario(site: Site) -> None:
+        await start(site)
+        assert site.station.evse(1).state == "authorized", "EVConnected is still to come"
+        await site.clock.sleep(30)
+        await site.station.plug_in(1)
+        await site.clock.sleep(1)
+        assert site.events() == [("Started", "CablePluggedIn", "EVConnected", 0)]
+        assert remote_ids(site) == [None]
+
+    ev = frozenset({TxPoint.EV_CONNECTED})
+    at_site(scenario, variables={"ev_connection_timeout_s": 20, "tx_start_point": ev})
+
+
 # --- F06 ------------------------------------------------------------------------------------------
 
 

@@ -270,6 +270,9 @@ def test_e17_fr_16_without_a_stop_point_it_goes_on_idle(version: OcppVersion) ->
         await evse.bay_changed(occupied=False)
         await lives.clock.sleep(1)
         assert site.events()[-1][:2] == ("Ended", "EVDeparted")
+        assert lives.power() == 0
+        await site.station.unplug(1)
+        await lives.clock.sleep(1)
         is_whole(lives)
         assert "session.1" not in await lives.disk.state_load()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -154,7 +155,12 @@ def test_who_was_not_authorized_any_more_gets_nothing(why: str) -> None:
 
 @pytest.mark.parametrize(
     ("stops", "limit", "ended", "flows"),
-    [(True, None, True, False), (False, None, False, False), (False, 10_000, False, True)],
+    [
+        (True, None, True, False),
+        (True, 10_000, True, False),
+        (False, None, False, False),
+        (False, 10_000, False, True),
+    ],
 )
 def test_a_card_that_was_refused_gets_no_energy(
     stops: bool, limit: int | None, ended: bool, flows: bool
@@ -202,6 +208,44 @@ def test_a_driver_who_has_not_plugged_in_yet_is_awaited() -> None:
         assert site.station.evse(1).state is S.AVAILABLE
 
     in_lives(scenario, start=[TxPoint.AUTHORIZED])
+
+
+@versions
+@pytest.mark.parametrize("start", [TxPoint.AUTHORIZED, TxPoint.POWER_PATH_CLOSED])
+def test_f02_fr_01_a_remote_start_that_waits_for_its_cable(
+    version: OcppVersion, start: TxPoint
+) -> None:
+    """Once it has a transaction it goes on with that, and its id is not told again. One without is
+    forgotten like every authorization that no event has told: the restart ends it (C01.FR.01)."""
+
+    async def remote_start(site: Site) -> None:
+        m: Any = version.module
+        token = m.IdTokenType(id_token="REMOTE", type="Central")
+        request = m.RequestStartTransactionRequest(id_token=token, remote_start_id=7, evse_id=1)
+        response: Any = await site.csms.call("CS001", request)
+        assert response.status == "Accepted"
+        await site.clock.sleep(1)
+
+    async def scenario(lives: Lives) -> None:
+        await remote_start(lives.site)
+        assert lives.site.station.evse(1).state is S.AUTHORIZED
+        before = lives.site.sent("TransactionEvent")
+        site = await lives.restart()
+        await site.station.plug_in(1)
+        await lives.clock.sleep(5)
+        evse = site.station.evse(1)
+        if start is TxPoint.POWER_PATH_CLOSED:
+            assert before == site.sent("TransactionEvent") == []
+            assert (evse.state, lives.power()) == (S.CONNECTED, 0)
+            await remote_start(site)
+            await lives.clock.sleep(5)
+        told = [*before, *site.sent("TransactionEvent")]
+        ids = [event["transactionInfo"].get("remoteStartId") for event in told]
+        assert ids == [7] + [None] * (len(told) - 1)
+        assert told[0]["triggerReason"] == "RemoteStart"
+        assert (evse.state, lives.power() > 0) == (S.CHARGING, True)
+
+    in_lives(scenario, version, start=[start])
 
 
 @pytest.mark.parametrize("allow", [True, False])
@@ -280,6 +324,7 @@ def test_an_evse_that_does_not_answer_closes_and_is_faulted(method: str, what: s
         hardware = site.station.hardware[1]
         sound = getattr(hardware, method)
         setattr(hardware, method, fails)
+        hardware.count_on(7_777.0)
         await site.station.start()
         await lives.clock.sleep(9 if method == "connected_at" else 1)
         assert lives.power(2) > 0, "the other one waits for nobody"
@@ -288,6 +333,8 @@ def test_an_evse_that_does_not_answer_closes_and_is_faulted(method: str, what: s
         assert (evse.state, lives.power()) == (S.FAULTED, 0)
         ended = [event for event in site.events() if event[0] == "Ended"]
         assert ended == [("Ended", "AbnormalCondition", "EVConnected", 2)]
+        (told,) = [e for e in site.sent("TransactionEvent") if e["eventType"] == "Ended"]
+        assert told["meterValue"][-1]["sampledValue"][0]["value"] == 7_777.0
         assert site.record.connectors[1, 1] == "Faulted"
         await evse.fault_cleared()  # not yet
         assert evse.state is S.FAULTED
@@ -448,6 +495,23 @@ def test_contactors_open_when_the_station_stops() -> None:
         assert lives.power() == 0
         site = await lives.start()
         assert site.events() == [("Updated", "TxResumed", "Charging", 2)]
+
+    in_lives(scenario)
+
+
+def test_whatever_fails_at_the_start_the_evse_is_let_go() -> None:
+    async def recovered(_: int) -> None:
+        raise ZeroDivisionError
+
+    async def scenario(lives: Lives) -> None:
+        lives.fail()
+        await lives.dark()
+        site = lives.build()
+        vars(site.station.charge_point)["recovered"] = recovered
+        await site.station.start()
+        await lives.clock.sleep(1)
+        await lives.clock.wait_for(site.station.evse(1).plugged_in(), 10)
+        assert site.station.evse(1).state is S.CONNECTED
 
     in_lives(scenario)
 

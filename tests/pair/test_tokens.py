@@ -238,3 +238,75 @@ def test_c01_fr_23_a_stopped_transaction_goes_on_with_its_own_token_only() -> No
         assert site.events()[-1][2] == "Charging"
 
     at_site(scenario, variables={"tx_stop_point": frozenset({TxPoint.EV_CONNECTED})})
+
+
+def test_an_evse_that_has_a_driver_or_a_fault_takes_no_other() -> None:
+    async def scenario(site: Site) -> None:
+        evse = site.station.evse(1)
+        await site.station.plug_in(1)
+        assert evse.can_authorize()
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(5)
+        assert not evse.can_authorize()
+        assert await evse.authorize(site.station.token("ANOTHER")) is False
+        assert (await site.station.swipe(TOKEN)).result is TokenResult.STOPPED
+        await evse.faulted()
+        assert not evse.can_authorize()
+        assert await evse.authorize(site.station.token(TOKEN)) is False
+
+    at_site(scenario)
+
+
+def test_c01_fr_23_the_next_transaction_is_for_anybody() -> None:
+    """Also when nobody is authorized yet at its start."""
+
+    async def scenario(site: Site) -> None:
+        evse = site.station.evse(1)
+        for card in (TOKEN, "ANOTHER"):
+            await evse.bay_changed(occupied=True)
+            await site.station.plug_in(1)
+            outcome = await site.station.swipe(card, 1)
+            assert outcome.result is TokenResult.STARTED
+            await site.clock.sleep(5)
+            assert evse.state == "charging"
+            await site.station.swipe(card, 1)
+            await site.station.unplug(1)
+            await evse.bay_changed(occupied=False)
+            await site.clock.sleep(5)
+        assert len(site.transactions) == 2
+
+    bay = frozenset({TxPoint.PARKING_BAY_OCCUPANCY})
+    at_site(scenario, variables={"tx_start_point": bay, "tx_stop_point": bay})
+
+
+@pytest.mark.parametrize("where", [1, None])
+def test_c01_fr_23_also_before_its_ev_is_plugged_in_again(where: int | None) -> None:
+    """Its driver has ended his authorization and pulled the plug; the bay is still occupied."""
+
+    async def scenario(site: Site) -> None:
+        first = site.station.evse(1)
+        await first.bay_changed(occupied=True)
+        await site.station.plug_in(1)
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(5)
+        await site.station.swipe(TOKEN, 1)
+        await site.station.unplug(1)
+        await site.clock.sleep(5)
+        taken = site.station.hardware[1].energy_wh
+        outcome = await site.station.swipe("ANOTHER", where)
+        assert outcome.result is (TokenResult.NO_USE if where else TokenResult.WAITING)
+        assert not await first.authorize(site.station.token("ANOTHER"))
+        await site.station.plug_in(1)
+        await site.clock.sleep(5)
+        assert (first.state, site.station.hardware[1].energy_wh) == ("connected", taken)
+        if where is None:
+            await site.station.evse(2).bay_changed(occupied=True)
+            await site.station.plug_in(2)
+            await site.clock.sleep(5)
+            assert site.station.evse(2).state == "charging", "it waits for its own cable"
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(5)
+        assert first.state == "charging"
+
+    bay = frozenset({TxPoint.PARKING_BAY_OCCUPANCY})
+    at_site(scenario, variables={"tx_start_point": bay, "tx_stop_point": bay})

@@ -1,13 +1,15 @@
 """Transactions from plug to plug: E01, E02, E03, E05, E06, E07 and their readings, J02."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from ocpp_fast.config import TxPoint
-from ocpp_fast.errors import ConfigurationError, ValidationError
-from ocpp_fast.messages import OcppVersion
+from ocpp_fast.config import EvseConfig, TxPoint
+from ocpp_fast.errors import ConfigurationError, HardwareError, ValidationError
+from ocpp_fast.messages import OcppVersion, v21
 from ocpp_fast.simulator import Car
 from pair.station_kit import TOKEN, VERSIONS, Site, at_site
 
@@ -191,6 +193,66 @@ def test_e06_the_stop_point_says_when_it_ends(
     at_site(scenario, variables=points({CLOSED}, stop))
 
 
+@pytest.mark.parametrize("start", [{CLOSED}, {ENERGY}], ids=str)
+@pytest.mark.parametrize("what", ["full", "paused", "leave"])
+def test_c01_fr_01_no_energy_flows_after_the_end(start: set[TxPoint], what: str) -> None:
+    """The authorization ends with the transaction, whatever has ended it (Part 2, C 1.1)."""
+
+    async def scenario(site: Site) -> None:
+        evse, hardware = site.station.evse(1), site.station.hardware[1]
+        await evse.bay_changed(occupied=True)
+        car = await site.station.plug_in(1)
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(5)
+        open_ = hardware.stop_power
+        moves: list[str | None] = []
+
+        async def stop_power() -> None:
+            moves.append(evse.transaction_id)
+            await open_()
+
+        hardware.stop_power = stop_power
+        match what:
+            case "full":
+                car.energy_wh = car.capacity_wh
+            case "paused":
+                await evse.pause()
+            case _:
+                await evse.bay_changed(occupied=False)
+        await site.clock.sleep(5)
+        assert site.events()[-1][0] == "Ended"
+        assert moves[0] is not None, "before the last reading"
+        taken = hardware.energy_wh
+        car.energy_wh = 0.0
+        await evse.resume()
+        await site.clock.sleep(60)
+        assert (evse.state, hardware.energy_wh) == ("stopped", taken)
+        assert len(site.transactions) == 1
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(60)
+        assert evse.state == "charging"
+        assert len(site.transactions) == 2
+
+    at_site(scenario, variables=points(start, {ENERGY, BAY}))
+
+
+def test_a_driver_who_is_awaited_is_so_no_longer_when_the_bay_is_empty() -> None:
+    async def scenario(site: Site) -> None:
+        evse = site.station.evse(1)
+        await evse.bay_changed(occupied=True)
+        await site.station.swipe(TOKEN, 1)
+        await evse.bay_changed(occupied=False)
+        await site.clock.sleep(1)
+        assert site.events()[-1][:2] == ("Ended", "EVDeparted")
+        assert evse.state == "available"
+        await site.clock.sleep(10)
+        await site.station.swipe("04OTHER", 1)
+        await site.clock.sleep(15)
+        assert evse.state == "authorized", "the timeout of the first one is over"
+
+    at_site(scenario, variables={"ev_connection_timeout_s": 20, **points({BAY, AUTH}, {BAY})})
+
+
 @versions
 def test_e01_fr_09_e06_fr_11_the_readings_of_begin_and_end(version: OcppVersion) -> None:
     async def scenario(site: Site) -> None:
@@ -348,6 +410,39 @@ def test_a_full_car_stops_taking_and_pays_for_what_it_took() -> None:
     at_site(scenario)
 
 
+def test_what_a_load_management_pauses_it_can_resume() -> None:
+    async def scenario(site: Site) -> None:
+        evse, hardware = site.station.evse(1), site.station.hardware[1]
+        await site.station.plug_in(1)
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(5)
+        await evse.pause()
+        await site.clock.sleep(60)
+        assert (hardware.power_w, site.events()[-1][2]) == (0, "SuspendedEVSE")
+        await evse.resume()
+        await site.clock.sleep(5)
+        assert hardware.power_w > 0
+        assert [event[2] for event in site.events()[-2:]] == ["EVConnected", "Charging"]
+
+    at_site(scenario)
+
+
+def test_e06_fr_08_the_reason_is_that_of_the_last_authorization() -> None:
+    """A driver who stops, goes on after all and then pulls the plug has not stopped it."""
+
+    async def scenario(site: Site) -> None:
+        await site.station.plug_in(1)
+        for _ in range(3):
+            await site.station.swipe(TOKEN, 1)
+            await site.clock.sleep(5)
+        assert site.station.evse(1).state == "charging"
+        await site.station.unplug(1)
+        await site.clock.sleep(1)
+        assert site.transactions[0].stopped_reason == "EVDisconnected"
+
+    at_site(scenario, variables=points({EV}, {EV}))
+
+
 @versions
 def test_c01_fr_26_e03_fr_05_a_driver_who_does_not_plug_in(version: OcppVersion) -> None:
     async def scenario(site: Site) -> None:
@@ -379,6 +474,62 @@ def test_e03_fr_15_with_a_bay_detector_the_timeout_only_deauthorizes() -> None:
     at_site(scenario, variables={"ev_connection_timeout_s": 20, **points({BAY}, {BAY})})
 
 
+@versions
+@pytest.mark.parametrize("stop", [{EV}, {ENERGY}], ids=str)
+@pytest.mark.parametrize("end", ["card", "remote stop", "fault"])
+def test_a_driver_who_gives_up_before_he_plugs_in(
+    version: OcppVersion, stop: set[TxPoint], end: str
+) -> None:
+    """E03.FR.05, C20.FR.01: no EV will come whose leaving could end his transaction, and nobody
+    else could use the EVSE meanwhile (C01.FR.23)."""
+    ended = {
+        "card": ("StopAuthorized", "Local"),
+        "remote stop": ("RemoteStop", "Remote"),
+        "fault": ("AbnormalCondition", "Other"),
+    }
+
+    async def scenario(site: Site) -> None:
+        evse = site.station.evse(1)
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(5)
+        if end == "card":
+            await site.station.swipe(TOKEN, 1)
+        elif end == "fault":
+            await evse.faulted()
+        else:
+            m: Any = version.module
+            request = m.RequestStopTransactionRequest(transaction_id=evse.transaction_id or "")
+            await site.csms.call("CS001", request)
+        await site.clock.sleep(1)
+        trigger, reason = ended[end]
+        assert site.events()[1:] == [("Ended", trigger, "Idle", 1)]
+        assert site.transactions[0].stopped_reason == reason
+        await evse.fault_cleared()
+        await site.station.swipe("04OTHER", 1)
+        await site.station.plug_in(1)
+        await site.clock.sleep(60)
+        assert evse.state == "charging", "the next driver, and no timeout of the first one"
+        assert len(site.transactions) == 2
+
+    changed = {"ev_connection_timeout_s": 20, **points({EV, AUTH}, stop)}
+    at_site(scenario, version, variables=changed)
+
+
+def test_e03_fr_15_with_a_bay_detector_his_transaction_stays_open() -> None:
+    async def scenario(site: Site) -> None:
+        await site.station.evse(1).bay_changed(occupied=True)
+        await site.station.swipe(TOKEN, 1)
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(300)
+        assert [e[:2] for e in site.events()][-1] == ("Updated", "StopAuthorized")
+        await site.station.evse(1).bay_changed(occupied=False)
+        await site.clock.sleep(1)
+        assert [e[:2] for e in site.events()][-1] == ("Ended", "EVDeparted")
+        assert site.transactions[0].stopped_reason == "Local"
+
+    at_site(scenario, variables=points({BAY}, {BAY, EV}))
+
+
 def test_the_timeout_of_a_driver_who_came_in_time_does_nothing() -> None:
     async def scenario(site: Site) -> None:
         await site.station.swipe(TOKEN, 1)
@@ -388,6 +539,104 @@ def test_the_timeout_of_a_driver_who_came_in_time_does_nothing() -> None:
         assert site.station.evse(1).state == "charging"
 
     at_site(scenario, variables={"ev_connection_timeout_s": 20})
+
+
+# --- hardware that fails, or has several connectors -------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["raises", "hangs"])
+@pytest.mark.parametrize("method", ["lock", "allow_power"])
+def test_g05_fr_01_hardware_that_fails_gives_no_energy(method: str, how: str) -> None:
+    """A cable that is not locked, or a contactor that does not close: the EVSE is Faulted."""
+
+    async def fails() -> None:
+        if how == "hangs":
+            await asyncio.Event().wait()
+        raise HardwareError("stuck")
+
+    async def scenario(site: Site) -> None:
+        evse, hardware = site.station.evse(1), site.station.hardware[1]
+        moves: list[str] = []
+        for name in ("stop_power", "lock", "allow_power", "unlock"):
+            do = fails if name == method else getattr(hardware, name)
+            setattr(hardware, name, noting(moves, name, do))
+        await site.station.plug_in(1)
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(15)
+        expected = ["lock", "stop_power"] if method == "lock" else ["lock", method, "stop_power"]
+        assert moves == expected
+        assert (evse.state, hardware.energy_wh) == ("faulted with an EV", 0)
+        assert [event[:2] for event in site.events()] == [
+            ("Started", "Authorized"), ("Ended", "AbnormalCondition"),
+        ]  # fmt: skip
+        assert site.record.connectors[1, 1] == "Faulted"
+
+    at_site(scenario, variables=points({CLOSED}, {AUTH}))
+
+
+def test_g05_a_contactor_that_does_not_open_is_a_fault() -> None:
+    """The driver's transaction ends all the same; his cable, which may be under power, is unlocked
+    when the fault is cleared."""
+
+    async def fails() -> None:
+        raise HardwareError("welded")
+
+    async def scenario(site: Site) -> None:
+        evse, hardware = site.station.evse(1), site.station.hardware[1]
+        moves: list[str] = []
+        hardware.stop_power = noting(moves, "stop_power", fails)
+        hardware.unlock = noting(moves, "unlock", hardware.unlock)
+        await site.station.plug_in(1)
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(5)
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(5)
+        assert moves == ["stop_power"]
+        assert site.events()[-1][:2] == ("Ended", "StopAuthorized")
+        assert evse.state == "faulted with an EV"
+        outcome = await site.station.swipe(TOKEN, 1)
+        assert outcome.result == "no use"
+        await evse.fault_cleared()
+        await site.clock.sleep(1)
+        assert moves == ["stop_power", "unlock"]
+        assert (evse.state, site.record.connectors[1, 1]) == ("stopped", "Occupied")
+
+    at_site(scenario, variables=points({CLOSED}, {AUTH}))
+
+
+def noting(moves: list[str], name: str, do: Callable[[], Awaitable[None]]) -> Any:
+    async def noted() -> None:
+        moves.append(name)
+        await do()
+
+    return noted
+
+
+@versions
+def test_each_connector_is_reported_as_itself(version: OcppVersion) -> None:
+    async def scenario(site: Site) -> None:
+        evse = site.station.evse(1)
+
+        async def states() -> list[str]:
+            await site.clock.sleep(1)
+            return [site.record.connectors[1, n] for n in (1, 2)]
+
+        await evse.plugged_in(2)
+        assert await states() == ["Available", "Occupied"]
+        await evse.faulted()
+        assert await states() == ["Faulted", "Faulted"]
+        await evse.fault_cleared()
+        assert await states() == ["Available", "Occupied"]
+        await evse.unplugged()
+        assert await states() == ["Available", "Available"]
+        await evse.plugged_in(1)
+        assert await states() == ["Occupied", "Available"]
+        assert [e.get("evse") for e in site.sent("TransactionEvent") if "evse" in e] == [
+            {"id": 1, "connectorId": 2}, {"id": 1, "connectorId": 1},
+        ]  # fmt: skip
+
+    config = {"evses": (EvseConfig(connectors=2),)}
+    at_site(scenario, version, variables=points({EV}, {EV}), config=config)
 
 
 # --- E05: the CSMS does not accept the token of a running transaction -------------------------
@@ -445,6 +694,50 @@ def test_e05_fr_02_without_stop_tx_on_invalid_id_the_energy_stops(version: OcppV
         variables={"stop_tx_on_invalid_id": False},
         handlers=refuse_in_events(version),
     )
+
+
+@pytest.mark.parametrize("limit_wh", [0, 500])
+def test_e05_fr_02_nobody_but_a_driver_lets_it_flow_again(limit_wh: int) -> None:
+    """What a load management pauses and resumes is not what the CSMS does not want."""
+
+    async def scenario(site: Site) -> None:
+        evse = site.station.evse(1)
+        await site.station.plug_in(1)
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(600)
+        assert evse.state == "suspended by the station"
+        taken = site.station.hardware[1].energy_wh
+        await evse.resume()
+        await site.clock.sleep(600)
+        assert site.station.hardware[1].energy_wh == taken
+        await site.station.swipe(TOKEN, 1)
+        site.csms.on("TransactionEvent", lambda *_: v21.TransactionEventResponse())
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(60)
+        assert evse.state == "charging"
+
+    variables = {
+        "stop_tx_on_invalid_id": False,
+        "max_energy_on_invalid_id_wh": limit_wh,
+        **points({EV}, {EV}),
+    }
+    at_site(scenario, variables=variables, handlers=refuse_in_events(OcppVersion.V21))
+
+
+@versions
+def test_e05_fr_02_nor_for_an_ev_that_is_plugged_in_after_the_refusal(
+    version: OcppVersion,
+) -> None:
+    async def scenario(site: Site) -> None:
+        await site.station.swipe(TOKEN, 1)
+        await site.clock.sleep(10)
+        await site.station.plug_in(1)
+        await site.clock.sleep(60)
+        assert site.events()[-1][2] == "EVConnected"
+        assert site.station.hardware[1].energy_wh == 0
+
+    variables = {"stop_tx_on_invalid_id": False, **points({AUTH}, {AUTH})}
+    at_site(scenario, version, variables=variables, handlers=refuse_in_events(version))
 
 
 def test_e05_fr_03_energy_is_allowed_up_to_max_energy_on_invalid_id() -> None:

@@ -159,6 +159,24 @@ async def test_whoever_waits_for_the_time_is_told() -> None:
     await clock.wait_right()
 
 
+def test_what_an_earlier_run_has_stamped_rightly_stays() -> None:
+    """A transaction goes on after a restart with a clock that was saved an hour ago."""
+    woken = NOW - HOUR
+    clock = begun(HandClock(woken), seen=NOW)
+    clock.learn(NOW + HOUR)
+    for at in (RELEASED, woken - HOUR, woken - STEP - SECOND, NOW):
+        assert clock.dated(at) == at
+    for at in (woken - STEP, woken):
+        assert clock.dated(at) == at + 2 * HOUR
+
+
+def test_what_an_earlier_run_of_the_same_scale_has_stamped_is_dated() -> None:
+    """The process has restarted, the computer has not."""
+    clock = begun(HandClock(WOKEN + HOUR))
+    clock.learn(NOW)
+    assert clock.dated(WOKEN) == NOW - HOUR
+
+
 def test_a_clock_that_somebody_sets_is_right_from_then_on() -> None:
     """NTP, or the integrator in his time_sync_callback."""
     inner = HandClock(WOKEN)

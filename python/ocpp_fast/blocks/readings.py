@@ -91,12 +91,26 @@ class Readings:
         return reading.replace(sampled_value=chosen)
 
     def converted(self, reading: v21.MeterValueType) -> v21.MeterValueType | None:
-        """A reading for the OCPP version in use; None when that cannot express it."""
+        """A reading for the OCPP version in use, without what that cannot express: some measurands,
+        and signatures of 2.1 in 2.0.1. None when nothing of it is left."""
         try:
             return self._context.convert(reading)
         except ValidationError as error:
-            _log.warning("a meter reading does not exist in this OCPP version: %s", error)
-            return None
+            _log.warning("a meter reading is not whole in this OCPP version: %s", error)
+        values = [self._expressible(value) for value in reading.sampled_value]
+        left = [value for value in values if value is not None]
+        return self._context.convert(reading.replace(sampled_value=left)) if left else None
+
+    def _expressible(self, value: v21.SampledValueType) -> v21.SampledValueType | None:
+        """A value that can be converted: rather unsigned than not at all, since it may be the one
+        that is billed."""
+        for each in (value, value.replace(signed_meter_value=None)):
+            try:
+                self._context.convert(each)
+            except ValidationError:
+                continue
+            return each
+        return None
 
 
 def energy_wh(reading: v21.MeterValueType) -> float | None:

@@ -22,8 +22,8 @@ from ocpp_fast.station.machine import (
 from ocpp_fast.station.machine import step as step_of
 from ocpp_fast.station.metering import Meter
 from ocpp_fast.station.resumption import entry_effects
-from ocpp_fast.station.session import Ending, Session, Token
-from ocpp_fast.station.tx_points import TxStep, decide
+from ocpp_fast.station.session import Ending, Session, Token, is_same
+from ocpp_fast.station.tx_points import TxStep, decide, stopped_from_afar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -73,6 +73,8 @@ _DEAUTHORIZED: Final = {
         trigger="ResetCommand", stopped_reason="ImmediateReset", always_ends=True
     ),
 }
+_FROM_AFAR: Final = frozenset({"Remote", "ImmediateReset"})
+"""What is meant for a transaction whether anybody is authorized for it or not."""
 
 
 class EvseController:
@@ -166,19 +168,22 @@ class EvseController:
         """The transaction of this EVSE."""
         return self._charge_point.get_evse_transaction_id(self.evse_id)
 
-    def can_authorize(self) -> bool:
-        """Whether an authorization would lead to charging with a transaction.
+    def can_authorize(self, id_token: v21.IdTokenType | None = None) -> bool:
+        """Whether an authorization, of this token, would lead to charging with a transaction.
 
         Not while one is in force, nor when the transaction of this EV has ended and no start point
-        is left to begin another: then the EV has to be unplugged first.
+        is left to begin another: then the EV has to be unplugged first. A transaction that was
+        authorized before keeps to its token (C01.FR.23).
         """
         starting = {TxPoint.AUTHORIZED, TxPoint.POWER_PATH_CLOSED, TxPoint.ENERGY_TRANSFER}
         if self.state is EvseState.AVAILABLE:
             starting.add(TxPoint.EV_CONNECTED)
         elif self.state not in (EvseState.CONNECTED, EvseState.STOPPED):
             return False
+        if self.transaction_id is not None:
+            return None in (id_token, self.id_token) or is_same(self.id_token, id_token)
         points = self._charge_point.device_model.variables.tx_start_point
-        return self.transaction_id is not None or not starting.isdisjoint(points)
+        return not starting.isdisjoint(points)
 
     async def authorize(
         self,
@@ -188,7 +193,7 @@ class EvseController:
     ) -> bool:
         """A driver is authorized (E02.FR.01); false when this EVSE has no use for it."""
         async with self.lock:
-            if not self.can_authorize():
+            if not self.can_authorize(id_token):
                 return False
             self.id_token, self.group_id_token = id_token, group_id_token
             self._stopped_reason = None
@@ -208,15 +213,25 @@ class EvseController:
                     trigger=cause.trigger, stopped_reason=cause.stopped_reason, id_token=id_token
                 )
             done = await self._step_locked(EvseEvent.DEAUTHORIZE, cause)
-            if not done and cause.always_ends and self.transaction_id is not None:
-                await self._finish(cause)
+            if done or self.transaction_id is None or reason not in _FROM_AFAR:
+                return
+            points = self._charge_point.device_model.variables.tx_stop_point
+            step = stopped_from_afar(
+                self._facts(), always_ends=cause.always_ends, stop_points=points
+            )
+            await self._tell(step, cause)
+            self._remember()
 
-    async def pause(self) -> None:
-        """Offers no energy for now (E05.FR.02)."""
-        await self._step(EvseEvent.PAUSE, _STATION)
+    async def pause(self, *, hold: bool = False) -> None:
+        """Offers no energy for now; with `hold` until a driver is authorized anew, also when his EV
+        is plugged in only later: the CSMS does not accept this one (E05.FR.02)."""
+        async with self.lock:
+            self.actuators.held = self.actuators.held or hold
+            await self._step_locked(EvseEvent.PAUSE, _STATION)
 
     async def resume(self) -> None:
-        """Offers energy again; not in a transaction that was resumed without (E17.FR.12)."""
+        """Offers energy again; not where a driver has to be authorized anew (E05.FR.02,
+        E17.FR.12)."""
         if self.actuators.held:
             _log.info("EVSE %d: a driver has to be authorized anew for energy", self.evse_id)
             return
@@ -235,8 +250,7 @@ class EvseController:
             return False
         effects, after = found
         before, self.state = self._facts(), after
-        timed_out = event is EvseEvent.CONNECT_TIMEOUT
-        decision = self._decide(before, cause, timed_out=timed_out)
+        decision = self._decide(before, cause)
         if self.transaction_id is not None and before.authorized and not self._facts().authorized:
             self._stopped_reason = self._stopped_reason or cause.stopped_reason
         if decision is TxStep.STOP:
@@ -259,12 +273,12 @@ class EvseController:
         return True
 
     async def _perform(self, effects: tuple[Effect, ...]) -> bool:
-        """False when an actuator has failed; then power is not allowed any more (G05.FR.01)."""
+        """False when an actuator has failed. Then nothing more is moved: power is not allowed
+        (G05.FR.01), and a cable that may be under power is not unlocked."""
         sound = True
         for effect in effects:
             if effect in MOVES:
-                if sound or effect is not Effect.ALLOW_POWER:
-                    sound = await self.actuators.move(effect) and sound
+                sound = sound and await self.actuators.move(effect)
             else:
                 self._note(effect)
         return sound
@@ -300,15 +314,11 @@ class EvseController:
     def _facts(self) -> Facts:
         return facts(self.state, bay_occupied=self._bay_occupied)
 
-    def _decide(self, before: Facts, cause: Cause, *, timed_out: bool = False) -> TxStep:
+    def _decide(self, before: Facts, cause: Cause) -> TxStep:
         """What a step does to the transaction."""
         variables = self._charge_point.device_model.variables
         active = self.transaction_id is not None
-        if active and (
-            cause.always_ends
-            # E03.FR.05, E03.FR.15: no EV came; only a bay detector may still end it later.
-            or (timed_out and TxPoint.PARKING_BAY_OCCUPANCY not in variables.tx_stop_point)
-        ):
+        if active and cause.always_ends:
             return TxStep.STOP
         return decide(
             before,
@@ -323,7 +333,14 @@ class EvseController:
         if decision is TxStep.START:
             await self._start(cause)
         elif decision is TxStep.STOP:
+            # The authorization ends with its transaction (Part 2, C 1.1; C01.FR.01): energy that
+            # flows after the last reading is nobody's.
+            authorized = self._facts().authorized
+            if authorized:
+                await self.actuators.move(Effect.STOP_POWER)
             await self._finish(cause)
+            if authorized:
+                await self._step_locked(EvseEvent.DEAUTHORIZE, _STATION)
         elif self.transaction_id is not None:
             self._remember()
             await self._charge_point.on_charging_state_changed(
@@ -340,6 +357,8 @@ class EvseController:
         return taken
 
     async def _start(self, cause: Cause) -> None:
+        if not self._facts().authorized:  # It is not that of whoever charged here last.
+            self.id_token = self.group_id_token = None
         reading = await self.meter.sample()
         transaction_id = self._ids.transaction_id()
         self._remember(transaction_id=transaction_id)
@@ -350,7 +369,7 @@ class EvseController:
             self._clock.now(),
             cause.trigger,
             meter_start=reading,
-            id_token=self.id_token if self._facts().authorized else None,
+            id_token=self.id_token,
             remote_start_id=self._take_remote_start_id(),
             charging_state=charging_state(self.state),
         )

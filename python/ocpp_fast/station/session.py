@@ -11,7 +11,7 @@ from ocpp_fast.messages import v21
 from ocpp_fast.restoring import Restart
 from ocpp_fast.station.machine import EvseState
 
-__all__ = ["Ending", "FactWriter", "Session", "Sessions", "Token"]
+__all__ = ["Ending", "FactWriter", "Session", "Sessions", "Token", "is_same"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,13 @@ class Token:
     def message(self) -> v21.IdTokenType:
         """As a message of 2.1, whose type may be any text."""
         return v21.IdTokenType(id_token=self.id_token, type=self.type)
+
+
+def is_same(one: v21.IdTokenType | None, other: v21.IdTokenType | None) -> bool:
+    """C01.FR.25: value and type count, and the value without regard to case."""
+    if one is None or other is None or one.type != other.type:
+        return False
+    return one.id_token.lower() == other.id_token.lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from ocpp_fast.ids import Ids
 from ocpp_fast.station.evse import EvseController
 from ocpp_fast.station.machine import OFFERED, Effect, EvseState
 from ocpp_fast.station.metering import MeterValueMaker
-from ocpp_fast.station.session import Sessions
+from ocpp_fast.station.session import Sessions, is_same
 from ocpp_fast.station.start import EvseStart
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ class Station:
         """
         evses = self._evses.values() if evse_id is None else (self.evse(evse_id),)
         for evse in evses:
-            if evse.state in _IN_FORCE and _same(evse.id_token, id_token):
+            if evse.state in _IN_FORCE and is_same(evse.id_token, id_token):
                 await evse.deauthorize("Local", id_token)
                 return TokenOutcome(TokenResult.STOPPED, evse.evse_id)
         if not self._may_charge():
@@ -246,14 +246,14 @@ class Station:
         evse_id: int | None,
     ) -> TokenOutcome:
         allowed = [e for e in evses if not info.evse_id or e.evse_id in info.evse_id]  # C01.FR.21
-        plugged = [e for e in allowed if e.state in _PLUGGED and self._suits(e, id_token)]
+        plugged = [e for e in allowed if e.state in _PLUGGED and e.can_authorize(id_token)]
         plugged.sort(key=lambda e: (e.state is not EvseState.CONNECTED, -e.plugged_at))
         for evse in plugged:
             if await evse.authorize(id_token, info.group_id_token):
                 return TokenOutcome(TokenResult.STARTED, evse.evse_id)
         for evse in evses:  # C09: a token of the same group may stop
             group = info.group_id_token
-            if evse.state in _IN_FORCE and group and _same(evse.group_id_token, group):
+            if evse.state in _IN_FORCE and group and is_same(evse.group_id_token, group):
                 await evse.deauthorize("Local", id_token)
                 return TokenOutcome(TokenResult.STOPPED, evse.evse_id)
         free = [e for e in allowed if e.state is EvseState.AVAILABLE]
@@ -267,11 +267,6 @@ class Station:
         until = self._clock.monotonic() + timeout_s
         self._waiting.append(_Waiting(id_token, info, until))
         return TokenOutcome(TokenResult.WAITING)
-
-    def _suits(self, evse: EvseController, id_token: v21.IdTokenType) -> bool:
-        """C01.FR.23: a transaction that was authorized before keeps to its token."""
-        running = evse.transaction_id is not None and evse.id_token is not None
-        return evse.can_authorize() and (not running or _same(evse.id_token, id_token))
 
     def _may_charge(self) -> bool:
         """Before it was ever accepted a station charges nobody, unless TxBeforeAcceptedEnabled
@@ -297,7 +292,9 @@ class Station:
         for waiting in tuple(self._waiting):
             if waiting.until <= now:  # C01.FR.26
                 self._waiting.remove(waiting)
-            elif not waiting.info.evse_id or evse.evse_id in waiting.info.evse_id:
+                continue
+            allowed = not waiting.info.evse_id or evse.evse_id in waiting.info.evse_id
+            if allowed and evse.can_authorize(waiting.id_token):
                 self._waiting.remove(waiting)
                 await evse.authorize(waiting.id_token, waiting.info.group_id_token)
                 return
@@ -315,7 +312,7 @@ class Station:
         authorize: bool,  # noqa: FBT001  # the signature of the callback
     ) -> Callable[[], Awaitable[None]] | None:
         evse = self._evses[request.evse_id or 1]
-        if not evse.can_authorize() or not self._suits(evse, request.id_token):
+        if not evse.can_authorize(request.id_token):
             return None
 
         async def start() -> None:
@@ -346,7 +343,7 @@ class Station:
         await self.evse(evse_id).deauthorize(reason)
 
     async def _pause_charging(self, evse_id: int) -> None:
-        await self.evse(evse_id).pause()
+        await self.evse(evse_id).pause(hold=True)
 
     async def _restore_transaction(self, transaction: OpenTransaction) -> RestoredTransaction:
         return await self._starts[transaction.evse_id].interrupted(transaction)
@@ -382,10 +379,3 @@ def _judge_start_point(write: Write) -> Refusal | None:
     if TxPoint.DATA_SIGNED in write.value:
         return Refusal("InvalidValue", "DataSigned needs a meter that signs")
     return None
-
-
-def _same(one: v21.IdTokenType | None, other: v21.IdTokenType) -> bool:
-    """C01.FR.25: value and type count, and the value without regard to case."""
-    if one is None or one.type != other.type:
-        return False
-    return one.id_token.lower() == other.id_token.lower()

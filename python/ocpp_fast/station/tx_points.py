@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ocpp_fast.station.machine import Facts
 
-__all__ = ["TxStep", "decide", "holds"]
+__all__ = ["TxStep", "decide", "holds", "stopped_from_afar"]
 
 
 class TxStep(StrEnum):
@@ -40,6 +40,18 @@ def holds(point: TxPoint, facts: Facts) -> bool:
             return False  # No meter that signs is supported yet.
 
 
+def stopped_from_afar(
+    facts: Facts, *, always_ends: bool, stop_points: Collection[TxPoint]
+) -> TxStep:
+    """What a remote stop does to a transaction for which nobody is authorized: it ends where the
+    end of the authorization would (F03.FR.03), and when no EV is there whose leaving would
+    (F03.FR.02), unless a bay detector is to end it."""
+    points = set(stop_points)
+    ends = always_ends or not points.isdisjoint({TxPoint.AUTHORIZED, TxPoint.POWER_PATH_CLOSED})
+    gone = not facts.connected and TxPoint.PARKING_BAY_OCCUPANCY not in points
+    return TxStep.STOP if ends or gone else TxStep.NONE
+
+
 def decide(
     before: Facts,
     after: Facts,
@@ -54,9 +66,19 @@ def decide(
     to E01.FR.06); an active one stops when that of any stop point ceases to be (E06.FR.01 to
     E06.FR.07). Conditions that were met all the time start and stop nothing: after its end a
     transaction does not start again by itself.
+
+    One whose driver is no longer authorized before an EV has come stops as well: what the other
+    stop points wait for, the EV's leaving above all, will not happen, and the next driver would be
+    turned away (E03.FR.05, F02.FR.07, C20.FR.01). Only a bay detector still ends it by itself
+    (E03.FR.15, F02.FR.08).
     """
     if active:
         points = set(stop_points)
+        given_up = before.authorized and not (
+            before.connected or after.connected or after.authorized
+        )
+        if given_up and TxPoint.PARKING_BAY_OCCUPANCY not in points:
+            return TxStep.STOP
         if TxPoint.POWER_PATH_CLOSED in points:  # As stop point it is one or the other (E06.FR.06).
             points |= {TxPoint.EV_CONNECTED, TxPoint.AUTHORIZED}
         ceased = any(holds(p, before) and not holds(p, after) for p in points)

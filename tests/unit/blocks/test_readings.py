@@ -85,6 +85,29 @@ def test_a_measurand_of_2_1_cannot_go_to_2_0_1() -> None:
     assert each.converted(reading(sample(5, M.CURRENT_EXPORT_OFFERED))) is None
 
 
+def test_what_2_0_1_cannot_express_takes_nothing_else_with_it() -> None:
+    """A signature of 2.1 may lack the key, and be longer; a measurand may be new."""
+    each = readings(OcppVersion.V201)
+    short = v21.SignedMeterValueType(
+        signed_meter_data="x", encoding_method="OCMF", signing_method="", public_key="y"
+    )
+    found = each.converted(
+        reading(
+            sample(5, signed_meter_value=short.replace(signing_method=None)),
+            sample(6, M.CURRENT_EXPORT_OFFERED),
+            sample(7, M.VOLTAGE),
+            sample(8, signed_meter_value=short),
+        )
+    )
+    assert found is not None
+    assert isinstance(found, cast("Any", OcppVersion.V201.module).MeterValueType)
+    assert found.timestamp == NOW
+    assert [value.value for value in found.sampled_value] == [5, 7, 8]
+    assert [value.signed_meter_value is None for value in found.sampled_value] == [
+        True, True, False,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("unit", "expected"),
     [

@@ -6,8 +6,9 @@ import pytest
 
 from ocpp_fast.config import TxPoint
 from ocpp_fast.station.machine import Facts
-from ocpp_fast.station.tx_points import TxStep, decide, holds
+from ocpp_fast.station.tx_points import TxStep, decide, holds, stopped_from_afar
 
+BAY = TxPoint.PARKING_BAY_OCCUPANCY
 STATES = [Facts(*values) for values in product([False, True], repeat=4)]
 CONDITIONS = {
     TxPoint.PARKING_BAY_OCCUPANCY: lambda f: f.bay_occupied,
@@ -35,11 +36,14 @@ def test_a_transaction_starts_when_its_point_comes_to_hold(point: TxPoint) -> No
 
 @pytest.mark.parametrize("point", TxPoint)
 def test_it_ends_when_its_point_ceases_to_hold(point: TxPoint) -> None:
-    """E06.FR.01, E06.FR.02, E06.FR.03, E06.FR.07."""
+    """E06.FR.01, E06.FR.02, E06.FR.03, E06.FR.07, and E03.FR.05, E03.FR.15: no EV has come, and
+    none is awaited any more."""
     if point is TxPoint.POWER_PATH_CLOSED:
         return
     for before, after in product(STATES, STATES):
         goes = CONDITIONS[point](before) and not CONDITIONS[point](after)
+        if before.authorized and not after.authorized and point is not BAY:
+            goes = goes or not (before.connected or after.connected)
         expected = TxStep.STOP if goes else TxStep.NONE
         assert decided(before, after, point, active=True) is expected
 
@@ -65,6 +69,15 @@ def test_whichever_of_several_points_comes_first() -> None:
         assert ended is TxStep.STOP
 
 
+def test_with_a_bay_detector_among_others_a_driver_who_gives_up_ends_nothing() -> None:
+    """E03.FR.15, F02.FR.08."""
+    paid, gone = Facts(bay_occupied=True, authorized=True), Facts(bay_occupied=True)
+    for other in (TxPoint.EV_CONNECTED, TxPoint.ENERGY_TRANSFER):
+        points = [BAY, other]
+        step = decide(paid, gone, active=True, start_points=[], stop_points=points)
+        assert step is TxStep.NONE
+
+
 def test_what_has_ended_does_not_start_again_by_itself() -> None:
     charging = Facts(connected=True, authorized=True, energy=True)
     stopped = Facts(connected=True)
@@ -72,3 +85,18 @@ def test_what_has_ended_does_not_start_again_by_itself() -> None:
     assert decide(charging, stopped, active=False, start_points=points, stop_points=[]) is (
         TxStep.NONE
     )
+
+
+@pytest.mark.parametrize("point", TxPoint)
+@pytest.mark.parametrize("connected", [True, False])
+@pytest.mark.parametrize("bay", [True, False])
+def test_f03_fr_02_03_a_remote_stop_without_a_driver(
+    point: TxPoint, *, connected: bool, bay: bool
+) -> None:
+    points = {point} | ({BAY} if bay else set())
+    ends = point in (TxPoint.AUTHORIZED, TxPoint.POWER_PATH_CLOSED)
+    gone = not connected and BAY not in points
+    step = stopped_from_afar(Facts(connected=connected), always_ends=False, stop_points=points)
+    assert step is (TxStep.STOP if ends or gone else TxStep.NONE)
+    reset = stopped_from_afar(Facts(connected=connected), always_ends=True, stop_points=points)
+    assert reset is TxStep.STOP, "B12.FR.04"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ocpp_fast._core import encode_payload
 from ocpp_fast.blocks.timing import Repeater
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from ocpp_fast.messages import v21
 
 __all__ = ["Sampling"]
-
-_FEW: Final = 10
-"""So many readings always fit in one message."""
 
 
 class Sampling:
@@ -80,7 +77,7 @@ class Sampling:
         """The readings of the Ended event (E06.FR.11), `last` is the one at the end.
 
         Of too many for one message intermediate ones go (E06.FR.13, J02.FR.20): a message that is
-        too long would never arrive.
+        too long would never arrive. Few may be too long as well, where the meter signs.
         """
         measurands = self._context.device_model.variables.tx_ended_measurands
         end = self._context.messages.ReadingContextEnumType.TRANSACTION_END
@@ -90,7 +87,7 @@ class Sampling:
             for each in (transaction.begin_reading, *transaction.kept_readings, selected)
             if each is not None and (reading := self._readings.converted(each)) is not None
         ]
-        return found if len(found) <= _FEW else _fitting(found, self._max_bytes())
+        return _fitting(found, self._max_bytes())
 
     def start(self, transaction: Transaction) -> None:
         """Samples at the intervals that are configured, from now on."""

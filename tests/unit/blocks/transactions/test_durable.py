@@ -135,3 +135,9 @@ def test_readings_of_either_version_are_read(version: OcppVersion) -> None:
     found = durable.reading_of(durable.text_of_reading(before))
     assert isinstance(found, v21.MeterValueType)
     assert context(version).convert(found) == before
+
+
+def test_other_facts_of_a_transaction_are_no_transactions(caplog: pytest.LogCaptureFixture) -> None:
+    facts = facts_of(whole(OcppVersion.V21)) | {durable.ALIVE: durable.text_of_time(NOW)}
+    assert len(list(durable.transactions_of(facts))) == 1
+    assert caplog.text == ""

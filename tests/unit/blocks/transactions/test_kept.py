@@ -64,6 +64,23 @@ def test_readings_of_all_evses_share_one_writing() -> None:
     run_virtual(run)
 
 
+def test_a_writing_that_was_given_up_is_asked_for_again() -> None:
+    """By a journal that could write nothing for long, see `Delivery.note`."""
+
+    async def run(_: VirtualClock) -> None:
+        storage, delivery = DurableMemory(), FakeDelivery()
+        kept = KeptReadings(delivery, storage)  # type: ignore[arg-type]
+        for n in range(MAX_KEPT_READINGS):
+            kept.keep(transaction(f"tx{n}", n), reading(n))
+            if n == 0:
+                delivery.notes.clear()
+        assert len(delivery.notes) == 1
+        await delivery.write()
+        assert len(await storage.readings_load()) == MAX_KEPT_READINGS
+
+    run_virtual(run)
+
+
 def test_the_end_of_a_transaction_forgets_its_readings_and_no_others() -> None:
     async def run(_: VirtualClock) -> None:
         storage, delivery = DurableMemory(), FakeDelivery()

@@ -40,6 +40,7 @@ def test_e17_fr_10_20_the_whole_table() -> None:
     for (policy, timeout_s), wanted in TABLE.items():
         got = tuple(resumes(policy, timeout_s, down_s) for down_s in DOWN)
         assert got == wanted, (policy, timeout_s)
+    assert resumes(None, 0.5, 0.5), "however short it is"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,8 @@ def test_j02_fr_16_a_meter_that_lost_its_register_ends_no_transaction(
 def test_a_reading_without_energy_is_the_newer_one_all_the_same() -> None:
     old, new = reading(7), reading(None, 5, SoC=80)
     assert further(new, old) is new
+    newest = reading(7, 9)
+    assert further(newest, new) is newest
 
 
 @pytest.mark.parametrize("durable", [True, False])
