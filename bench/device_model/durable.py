@@ -70,12 +70,14 @@ async def _ours(
     from ocpp_fast._core import Codec
     from ocpp_fast.clock import SystemClock
     from ocpp_fast.device_model import DeviceModel
+    from ocpp_fast.storage.bounded import bounded
     from ocpp_fast.storage.sqlite import SqliteStorage
 
-    storage = SqliteStorage(path)
+    clock = SystemClock()
+    storage = bounded(SqliteStorage(path), clock)
     await storage.open()
     closing.push_async_callback(storage.close)
-    device_model = DeviceModel(ours.load(model), storage, clock=SystemClock())
+    device_model = DeviceModel(ours.load(model), storage, clock=clock)
     await device_model.open()
     codec = Codec("2.0.1")
 

@@ -28,6 +28,7 @@ from ocpp_fast.outbox import Outbox, RetryPolicy
 from ocpp_fast.parts import Parts
 from ocpp_fast.restoring import Restart
 from ocpp_fast.station_clock import StationClock
+from ocpp_fast.storage.bounded import bounded
 from ocpp_fast.storage.memory import MemoryStorage
 from ocpp_fast.uplink import Uplink
 
@@ -91,7 +92,9 @@ class ChargePoint:
         self.config = config
         self.clock = StationClock(clock or SystemClock())
         self._ids = ids or Ids()
-        self._storage = storage or _storage(config)
+        storage = storage or _storage(config)
+        # The queue has a watch of its own over it.
+        self._storage = bounded(storage, self.clock)
         self.device_model = device_model or (component_files or ComponentFiles()).device_model(
             config,
             self._storage,
@@ -107,19 +110,7 @@ class ChargePoint:
         self._link: Link | None = None
         self._csms_in_use: tuple[int, str, str] | None = None
         """Slot, address and identity of the last link there was."""
-        self.delivery = Delivery(
-            self._storage,
-            self.clock,
-            retry=self._retry_policy,
-            on_delivered=self._on_delivered,
-            outbox=Outbox(
-                max_rows=config.max_queued_messages,
-                replay_rate=lambda: float(self.device_model.variables.message_replay_rate),
-            ),
-            adapt=adapted,
-            on_pressure=self._on_pressure,
-            on_health=self._on_storage_health,
-        )
+        self.delivery = self._make_delivery(storage)
         self._set_aside: str | None = None
         """What was told last of `Storage.set_aside`."""
         self._context = Context(
@@ -147,6 +138,21 @@ class ChargePoint:
         self.restoring = self._parts.restoring
         """What is found again after a restart; parts of one's own may register before `start`."""
         self._uplink = self._make_uplink(opener, observer, frame_log)
+
+    def _make_delivery(self, storage: Storage) -> Delivery:
+        return Delivery(
+            storage,
+            self.clock,
+            retry=self._retry_policy,
+            on_delivered=self._on_delivered,
+            outbox=Outbox(
+                max_rows=self.config.max_queued_messages,
+                replay_rate=lambda: float(self.device_model.variables.message_replay_rate),
+            ),
+            adapt=adapted,
+            on_pressure=self._on_pressure,
+            on_health=self._on_storage_health,
+        )
 
     def _make_uplink(
         self,

@@ -157,8 +157,9 @@ class Delivery:
         The order of the calls, not of their returns, is the order of the messages. `opens` and
         `closes`: it is the first, the last, that its lane will ever have; a lane that was opened
         passes what has waited for longer. `facts` change with it, both or none survive a power
-        cut; a storage that is not durable gets none. When the storage fails the message is kept
-        in memory only, which is logged and counted. Raises `ConfigurationError` before `restore`
+        cut; a storage that is not durable gets none. When the storage fails, or hangs for more than
+        `journal.hanging.HANG_S`, the message is kept in memory only, which is logged and counted.
+        Raises `ConfigurationError` before `restore`
         and after `finish`, when nothing would store it.
         """
         if not self._journal.running:
@@ -224,15 +225,15 @@ class Delivery:
     # --- for the owner --------------------------------------------------------------------
 
     async def restore(self) -> None:
-        """Takes up what an earlier run left; raises `StorageError`. Of a long queue it loads the
-        first page."""
+        """Takes up what an earlier run left; raises `StorageError`, also when the storage hangs. Of
+        a long queue it loads the first page."""
         self._last_row_id = await self._disk.restore()
         self._journal.start()
 
     async def requeue(self, row_ids: Iterable[int]) -> int:
         """Sends dead letters again, those of a lane in their order; returns how many there were.
 
-        Raises `StorageError`.
+        Raises `StorageError`; of a storage that hangs they may still be sent, when it is back.
         """
         return await self._disk.requeue(row_ids)
 
@@ -253,7 +254,8 @@ class Delivery:
         self._send_next()
 
     async def write(self) -> None:
-        """Stores, notes and forgets, until `finish` was called and nothing is left."""
+        """Stores, notes and forgets, until `finish` was called and nothing is left, or the storage
+        takes too long for it."""
         await self._journal.run()
 
     def finish(self) -> None:
@@ -262,6 +264,7 @@ class Delivery:
         self._tell_drained()
         if self._timer is not None:
             self._timer.cancel()
+        self._disk.finish()
         self._journal.finish()
 
     # --- storing --------------------------------------------------------------------------

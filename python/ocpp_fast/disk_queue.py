@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ocpp_fast.errors import StorageError
+from ocpp_fast.journal.hanging import in_time
 from ocpp_fast.outbox import TRANSACTION_EVENT
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ __all__ = ["DiskQueue"]
 
 _log = logging.getLogger(__name__)
 
-_LOAD_PAUSE_S: Final = 10.0
-"""When to try again after a page could not be loaded."""
+_T = TypeVar("_T")
+
+_PAUSE_S: Final = 10.0
+"""When to try again what the storage did not do."""
 
 
 class DiskQueue:
@@ -45,6 +48,7 @@ class DiskQueue:
         """`correct` gets rows that come from the storage, before anyone else; `on_rows` is called
         when there may be something to send; `on_pressure`, `on_health`: see `Delivery`."""
         self._storage = storage
+        self._clock = clock
         self._monotonic = clock.monotonic
         self._journal = journal
         self._outbox = outbox
@@ -56,20 +60,21 @@ class DiskQueue:
         self._load_at = 0.0
         # A page must not be read before, and taken after, a row that a dead letter has become.
         self._reading = asyncio.Lock()
-        self._relieving = False
+        self._relieving: asyncio.Task[None] | None = None
+        self._relieve_at = 0.0
 
     # --- loading --------------------------------------------------------------------------
 
     async def restore(self) -> int:
         """Takes up what an earlier run left; of a long queue, the first page. Returns the last row
-        id in use; raises `StorageError`."""
-        outbox, storage = self._outbox, self._storage
-        last_row_id = await storage.outbox_last_row_id()
+        id in use; raises `StorageError`, also when the storage hangs."""
+        outbox, storage, clock = self._outbox, self._storage, self._clock
+        last_row_id = await in_time(clock, storage.outbox_last_row_id())
         if storage.durable:
             outbox.resume(last_row_id)
             if (page := outbox.next_page()) is not None:
                 try:
-                    rows = await storage.outbox_load(*page)
+                    rows = await in_time(clock, storage.outbox_load(*page))
                 except StorageError:
                     outbox.page_failed()
                     raise
@@ -109,7 +114,7 @@ class DiskQueue:
         except Exception as error:  # Whatever it was, the queue must go on.
             outbox.page_failed()
             if self._journal.running:
-                self._load_at = self._monotonic() + _LOAD_PAUSE_S
+                self._load_at = self._monotonic() + _PAUSE_S
                 is_strange = not isinstance(error, StorageError)
                 text = "queued messages cannot be read, once more in 10 s: %s"
                 _log.error(text, error, exc_info=is_strange)
@@ -119,10 +124,18 @@ class DiskQueue:
 
     async def requeue(self, row_ids: Iterable[int]) -> int:
         """See `Delivery.requeue`."""
-        async with self._reading:
-            rows = await self._storage.outbox_requeue(row_ids)
-            self._correct(rows)
-            self._outbox.requeue(rows)
+        ids = list(row_ids)
+        await in_time(self._clock, self._reading.acquire())
+        try:
+            return await self._journal.read(lambda: self._requeue(ids))
+        finally:
+            self._reading.release()
+
+    async def _requeue(self, row_ids: Iterable[int]) -> int:
+        """Also when it hangs, and nobody waits for it any more: the rows are on the disk then."""
+        rows = await self._storage.outbox_requeue(row_ids)
+        self._correct(rows)
+        self._outbox.requeue(rows)
         self._on_rows()
         return len(rows)
 
@@ -130,8 +143,7 @@ class DiskQueue:
         """The storage fails, or does not any more."""
         if error is None:
             self._outbox.storage_works()
-            self._relieving = False
-            self._load_at = 0.0
+            self._load_at = self._relieve_at = 0.0
             self._on_rows()
         if self._tell_health is not None:
             self._tell_health(error)
@@ -143,37 +155,39 @@ class DiskQueue:
         known = self._outbox.holds(lane)
         if known is None:
             known = await self._ask(lambda: self._storage.outbox_holds(lane))
-        return known
+        return known is not False
 
     async def any_transaction_waits(self) -> bool:
         """See `Delivery.any_transaction_waits`."""
         if any(row.action == TRANSACTION_EVENT for row in self._outbox.rows()):
             return True
-        return not self._outbox.all_in_memory and await self._ask(self._find_transaction)
+        after = 0
+        while not self._outbox.all_in_memory:
+            # A page at a time: between two of them rows are stored.
+            rows = await self._ask(lambda after=after: self._storage.outbox_load(after))
+            if rows is None or any(row.action == TRANSACTION_EVENT for row in rows):
+                return True
+            if not rows:
+                break
+            after = rows[-1].row_id
+        return False
 
-    async def _ask(self, verb: Callable[[], Awaitable[bool]]) -> bool:
+    async def _ask(self, verb: Callable[[], Awaitable[_T]]) -> _T | None:
+        """What the storage says; None when it fails."""
         try:
             return await self._journal.read(verb)
         except StorageError as error:
             _log.error("whether messages wait cannot be found out: %s", error)
-            return True
-
-    async def _find_transaction(self) -> bool:
-        after = 0
-        while rows := await self._storage.outbox_load(after):
-            if any(row.action == TRANSACTION_EVENT for row in rows):
-                return True
-            after = rows[-1].row_id
-        return False
+            return None
 
     # --- dropping -------------------------------------------------------------------------
 
     def check(self) -> None:
         """Sees to it that not too much waits (E04.FR.07, E04.FR.08)."""
         outbox = self._outbox
-        if outbox.overfull and not self._relieving:
-            self._relieving = True
-            self._journal.note(self._relieve)
+        if outbox.overfull and self._relieving is None and self._relieve_at <= self._monotonic():
+            loop = asyncio.get_running_loop()
+            self._relieving = loop.create_task(self._relieve(), name="thin")
         if outbox.overfull_unstored:
             self._forget(rows := outbox.thin_unstored())
             self._tell_pressure(len(rows))
@@ -184,10 +198,33 @@ class DiskQueue:
         self._tell_pressure(len(rows))
 
     async def _relieve(self) -> None:
-        """On disk first. A note of the journal, which runs it again if it fails."""
+        """On disk first. Of a long queue that takes seconds; it is done beside the journal, which
+        stores what comes meanwhile between the portions in which the storage does it."""
+        outbox = self._outbox
+        try:
+            async with self._reading:
+                dropped, too_many = await self._thin_disk()
+        except Exception as error:  # Whatever it was, the queue must go on.
+            self._relieve_at = self._monotonic() + _PAUSE_S
+            if self._journal.running:
+                is_strange = not isinstance(error, StorageError)
+                text = "too many messages wait, and cannot be thinned out now: %s"
+                _log.error(text, error, exc_info=is_strange)
+            return
+        finally:
+            self._relieving = None
+        if too_many:
+            self._forget(rows := outbox.thin())
+            dropped += len(rows)
+        outbox.was_thinned()
+        if dropped or too_many:
+            self._tell_pressure(dropped)
+
+    async def _thin_disk(self) -> tuple[int, bool]:
+        """How many rows it has dropped, and whether there are still too many."""
         outbox, storage = self._outbox, self._storage
         dropped = 0
-        waiting, _ = await storage.queue_size()
+        waiting, _ = await self._journal.read(storage.queue_size)
         too_many = outbox.counted(waiting)
         for transactions in (False, True):
             while too_many and not outbox.all_in_memory:
@@ -197,13 +234,12 @@ class DiskQueue:
                 # TransactionEvents last, and each time only every second.
                 if not gone or transactions:
                     break
-        if too_many:
-            self._forget(rows := outbox.thin())
-            dropped += len(rows)
-        outbox.was_thinned()
-        self._relieving = False
-        if dropped or too_many:
-            self._tell_pressure(dropped)
+        return dropped, too_many
+
+    def finish(self) -> None:
+        """What has not been dropped by now is not."""
+        if self._relieving is not None:
+            self._relieving.cancel()
 
     def _forget(self, rows: Sequence[OutboxRow]) -> None:
         """Rows have been dropped from memory."""

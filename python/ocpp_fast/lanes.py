@@ -11,8 +11,9 @@ its own lane until its next attempt, never the others. One message is under way 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, merge
 from itertools import pairwise
+from operator import attrgetter
 from typing import Final
 
 from ocpp_fast.storage.base import OutboxRow
@@ -23,6 +24,8 @@ now must not keep yesterday's bill back for ever."""
 
 # A timer that rings a little early must not find the bucket a little too empty.
 _ONE_TOKEN: Final = 1 - 1e-6
+
+_row_id = attrgetter("row_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,24 +110,34 @@ class Lanes:
             heappush(self._live, (row.row_id, row))
         self.in_memory += 1
 
-    def insert(self, row: OutboxRow) -> None:
-        """Takes a row that may be older than others of its lane: it goes before them, but after
-        the one that is under way."""
-        if row.lane not in self._last:
-            self.add(row)
-            return
-        first = next(first for first in self._firsts() if first.lane == row.lane)
+    def insert(self, rows: Iterable[OutboxRow]) -> None:
+        """Takes rows that may be older than others of their lanes: they go before those, but after
+        one that is under way."""
+        by_lane: dict[str, list[OutboxRow]] = {}
+        for row in sorted(rows, key=_row_id):
+            by_lane.setdefault(row.lane, []).append(row)
+        firsts = {first.lane: first for first in self._firsts()}
+        for lane, new in by_lane.items():
+            if (first := firsts.get(lane)) is not None:
+                self._insert_behind(first, new)
+                continue
+            for row in new:
+                self.add(row)
+
+    def _insert_behind(self, first: OutboxRow, rows: Sequence[OutboxRow]) -> None:
+        """Or before it, those that are the oldest of the lane."""
         chain = self._chain(first)
-        place = sum(each.row_id < row.row_id for each in chain)
-        if first is self._under_way:
-            place = max(1, place)
-        if place == 0:
+        older: Sequence[OutboxRow] = ()
+        if first is not self._under_way:
+            # The first one may be newer than those behind it, which came while it was under way.
+            oldest = min(map(_row_id, chain))
+            older = [row for row in rows if row.row_id < oldest]
+        if older:
             self._step_back(first)
-        chain.insert(place, row)
-        self._link(chain)
-        if place == 0:
-            self._make_ready(row)
-        self.in_memory += 1
+        self._link([*older, first, *merge(chain[1:], rows[len(older) :], key=_row_id)])
+        if older:
+            self._make_ready(older[0])
+        self.in_memory += len(rows)
 
     def take(self, now: float) -> OutboxRow | None:
         """The row to send now, which is then under way; None when there is none.
@@ -224,27 +237,30 @@ class Lanes:
 
     def forget_after(self, row_id: int) -> list[OutboxRow]:
         """Forgets rows with a higher row id, unless they are under way or wait for their next
-        attempt. Returns them, those of a lane in their order."""
+        attempt, or others of their lane, which stay, follow them. Returns them, those of a lane in
+        their order."""
         forgotten: list[OutboxRow] = []
         for first in self._firsts():
             chain = self._chain(first)
-            kept = [row for row in chain if row.row_id <= row_id]
-            if not kept and (first is self._under_way or first.attempts):
-                kept = [first]
-            if kept:
-                self._link(kept)
+            # Rows that were put behind the first one may be older.
+            staying = 1 + max(
+                (n for n, row in enumerate(chain) if row.row_id <= row_id), default=-1
+            )
+            if not staying and (first is self._under_way or first.attempts):
+                staying = 1
+            if staying:
+                self._link(chain[:staying])
             else:
                 del self._last[first.lane]
-            for row in chain[len(kept) :]:
+            for row in chain[staying:]:
                 self._behind.pop(row.row_id, None)
-            forgotten += chain[len(kept) :]
+            forgotten += chain[staying:]
         gone = {row.row_id for row in forgotten}
+        # Whoever waits has been tried, and is not among them.
         self._live = [entry for entry in self._live if entry[0] not in gone]
         self._replay = [entry for entry in self._replay if entry[0] not in gone]
-        self._waiting = [entry for entry in self._waiting if entry[1] not in gone]
         heapify(self._live)
         heapify(self._replay)
-        heapify(self._waiting)
         self.in_memory -= len(forgotten)
         return forgotten
 

@@ -207,13 +207,28 @@ class Window(Lanes):
         self._left_unstored.clear()
 
     def requeue(self, rows: Iterable[OutboxRow]) -> None:
-        """Takes stored rows that were dead letters; each goes before later ones of its lane."""
+        """Takes stored rows that were dead letters; each goes before later ones of its lane, and
+        behind earlier ones, which may be on disk only."""
+        entering: list[OutboxRow] = []
         for row in rows:
-            self.insert(row)
-            if row.row_id > self.scanned_to:
-                self._ahead.add(row.row_id)
+            if self._follows_the_disk(row):
+                self._leave(row)
+            else:
+                entering.append(row)
+        self.insert(entering)
+        self._ahead |= {row.row_id for row in entering if row.row_id > self.scanned_to}
         if self._is_watched and not self._unstored:
             self._shrink()
+
+    def _follows_the_disk(self, row: OutboxRow) -> bool:
+        """Whether older rows of its lane may be on disk only, and none in memory is newer."""
+        lane = row.lane
+        if lane in self._parted:
+            return row.row_id > self._parted[lane]
+        if self._end <= self.scanned_to or row.row_id <= self.scanned_to:
+            return False
+        last = self._last.get(lane)
+        return (last is None or last.row_id < row.row_id) and not self._open.get(lane, False)
 
     def _may_enter(self, row: OutboxRow, *, stored: bool) -> bool:
         lane = row.lane

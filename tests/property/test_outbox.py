@@ -28,6 +28,7 @@ WINDOW = 3
 MAX_ROWS = 40
 MAX_UNSTORED = 8
 POLICY = RetryPolicy(attempts=3, interval_s=60)
+AT_ONCE = RetryPolicy(attempts=1, interval_s=0)
 LANES = st.integers(0, 2)
 
 
@@ -57,6 +58,7 @@ class World(RuleBasedStateMachine):
         self.now = 0.0
         self.passed = 0
         self.page: tuple[Page, list[OutboxRow]] | None = None
+        self.under_way: OutboxRow | None = None
         self.start()
 
     def start(self) -> None:
@@ -66,6 +68,7 @@ class World(RuleBasedStateMachine):
         self.outbox.resume(self.last)
         self.fresh = set()
         self.page = None
+        self.under_way = None
         self.read_page()
         self.give_page()
 
@@ -158,7 +161,17 @@ class World(RuleBasedStateMachine):
                 self.outbox.delivered(row)
                 self.done(row)
 
+    @precondition(lambda self: self.online and self.under_way is None)
+    @rule()
+    def send(self) -> None:
+        """Its answer comes later."""
+        self.under_way = self.take()
+
     def take(self) -> OutboxRow | None:
+        """The row under way, which has been sent just now or earlier."""
+        if self.under_way is not None:
+            row, self.under_way = self.under_way, None
+            return row
         row = self.outbox.take(self.now)
         if row is None:
             return None
@@ -177,20 +190,21 @@ class World(RuleBasedStateMachine):
         return row
 
     @precondition(lambda self: self.online)
-    @rule()
-    def refuse(self) -> None:
-        row = self.take()
-        if row is None:
-            return
-        self.fresh.discard(row.lane)
-        if not self.outbox.failed(row, self.now, POLICY):
-            self.done(row)
-            self.dead[row.row_id] = row
+    @rule(times=st.integers(1, 5), policy=st.sampled_from([POLICY, AT_ONCE]))
+    def refuse(self, times: int, policy: RetryPolicy) -> None:
+        for _ in range(times):
+            row = self.take()
+            if row is None:
+                return
+            self.fresh.discard(row.lane)
+            if not self.outbox.failed(row, self.now, policy):
+                self.done(row)
+                self.dead[row.row_id] = row
 
     @precondition(lambda self: self.online)
     @rule(mid_call=st.booleans())
     def cut(self, mid_call: bool) -> None:
-        row = self.take() if mid_call else None
+        row = self.take() if mid_call or self.under_way is not None else None
         if row is not None:
             self.outbox.interrupted(row)
         self.outbox.went_offline(self.last)
@@ -238,19 +252,29 @@ class World(RuleBasedStateMachine):
         assert self.outbox.unstored <= len(self.refused)
 
     @precondition(lambda self: not self.failing and self.page is None)
-    @rule()
-    def requeue(self) -> None:
-        """Not while a page is loaded."""
+    @rule(times=st.integers(0, 4), is_under_way=st.booleans(), most=st.sampled_from([1, 99]))
+    def requeue(self, times: int, is_under_way: bool, most: int) -> None:
+        """Not while a page is loaded. So many of what is dead, of which some is given up now."""
+        if self.online:
+            self.refuse(times, AT_ONCE)
+            if is_under_way and self.under_way is None:
+                self.send()
         self.flush()
-        rows = [self.dead.pop(row_id) for row_id in sorted(self.dead)]
+        rows = [self.dead.pop(row_id) for row_id in sorted(self.dead)[:most]]
         for row in rows:
             row.attempts = 0
             self.disk[row.row_id] = row
             self.refused.discard(row.row_id)
             self.fresh.discard(row.lane)
-            self.waiting[row.lane] = sorted([*self.waiting[row.lane], row.row_id])
+            self.waiting[row.lane].append(row.row_id)
+            self.waiting[row.lane].sort(key=self.place)
         self.outbox.requeue(rows)
         self.fresh.clear()
+
+    def place(self, row_id: int) -> tuple[bool, int]:
+        """In its lane: behind what is under way."""
+        first = self.under_way
+        return first is None or first.row_id != row_id, row_id
 
     @precondition(lambda self: not self.failing and self.outbox.overfull)
     @rule()
@@ -300,6 +324,8 @@ class World(RuleBasedStateMachine):
             if is_lost and row.row_id in self.waiting[row.lane]:
                 self.waiting[row.lane].remove(row.row_id)
         self.optional.clear()
+        for ids in self.waiting.values():
+            ids.sort()
         self.online = False
         self.start()
         self.online = True
@@ -312,7 +338,8 @@ class World(RuleBasedStateMachine):
         rows = list(outbox.rows())
         ids = [row.row_id for row in rows]
         assert len(ids) == len(set(ids)) == outbox.in_memory
-        stored = outbox.in_memory - outbox.unstored
+        # Of a lane that is refused, the row that is tried again takes no room from others.
+        stored = outbox.in_memory - outbox.unstored - sum(row.attempts > 0 for row in rows)
         if not outbox.unstored:
             assert stored <= 3 * WINDOW
 

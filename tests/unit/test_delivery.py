@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ocpp_fast import delivery as delivery_module
 from ocpp_fast import disk_queue
 from ocpp_fast.clock import SystemClock
 from ocpp_fast.connection import Outcome
@@ -17,6 +18,7 @@ from ocpp_fast.errors import (
     ConnectionLost,
     MessageTooLong,
     OcppError,
+    QueueFull,
     StorageError,
 )
 from ocpp_fast.messages import Message, OcppVersion, v21
@@ -24,6 +26,7 @@ from ocpp_fast.outbox import Outbox, RetryPolicy
 from ocpp_fast.storage import MemoryStorage, OutboxRow, Storage
 from ocpp_fast.storage.base import NO_FACTS, DeadLetter, Facts
 from ocpp_fast.storage.sqlite import SqliteStorage
+from unit.storage.faulty import FaultyStorage
 
 V21 = OcppVersion.V21
 ANSWER = v21.DataTransferResponse(status=v21.DataTransferStatusEnumType.ACCEPTED)
@@ -439,7 +442,7 @@ class UnreadableStorage(SqliteStorage):
 async def test_a_page_that_cannot_be_read_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk_queue, "_LOAD_PAUSE_S", 0.02)
+    monkeypatch.setattr(disk_queue, "_PAUSE_S", 0.02)
     await backlog(tmp_path / "x.db")
     storage = UnreadableStorage(tmp_path / "x.db")
     storage.failures = 2
@@ -613,3 +616,60 @@ async def test_rows_know_since_when_their_times_are_wrong(tmp_path: Path) -> Non
     assert [row.run for row in await storage.outbox_load()] == [3, 0]
     assert [row.payload[-2:-1] for row in delivery.outbox.rows()] == [b"7", b"2"]
     await storage.close()
+
+
+async def test_a_link_that_goes_while_a_row_is_stored_makes_it_an_offline_one() -> None:
+    """E11.FR.07: it waits for a link, although there was one when it was posted."""
+    storage: Any = FaultyStorage()
+    async with running(storage) as delivery:
+        await online(delivery)
+        storage.gate.clear()
+        post = asyncio.create_task(
+            delivery.post(V21, "TransactionEvent", message(1), "tx", opens=True)
+        )
+        await asyncio.sleep(0)
+        delivery.detach()
+        storage.gate.set()
+        await post
+        link = await online(delivery)
+        await asyncio.wait_for(delivery.drained(), 5)
+        assert [payload.startswith(b'{"offline":true,') for payload in link.sent] == [True]
+
+
+async def test_failed_attempts_are_counted_on_the_disk(tmp_path: Path) -> None:
+    """E13.FR.02: a restart does not begin to count anew."""
+    storage = SqliteStorage(tmp_path / "x.db")
+    async with running(storage) as delivery:
+        failed = asyncio.Event()
+
+        def refuse(_number: int) -> OcppError:
+            failed.set()
+            link.gate.clear()
+            return CallErrorReceived("GenericError")
+
+        link = await online(delivery, FakeLink(refuse))
+        await delivery.post(V21, "DataTransfer", message(1), "tx")
+        await asyncio.wait_for(failed.wait(), 5)
+        await asyncio.sleep(0)
+        (row,) = await delivery.facts.read(storage.outbox_load)
+        assert row.attempts == 1
+
+
+async def test_a_link_that_is_busy_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery_module, "_BUSY_PAUSE_S", 0.01)
+
+    class Busy(FakeLink):
+        busy = 2
+
+        def start_raw(self, action: str, payload: bytes, outcome: Outcome) -> None:
+            if self.busy:
+                self.busy -= 1
+                raise QueueFull(action, 10)
+            super().start_raw(action, payload, outcome)
+
+    async with running(MemoryStorage()) as delivery:
+        link = await online(delivery, Busy())
+        for n in range(3):
+            await delivery.post(V21, "DataTransfer", message(n), "tx")
+        await asyncio.wait_for(delivery.drained(), 5)
+        assert numbers(link) == [0, 1, 2]

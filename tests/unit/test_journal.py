@@ -243,9 +243,9 @@ def test_who_stores_without_end_does_not_keep_others_from_reading() -> None:
             site.storage.gate.clear()
             tasks = [asyncio.create_task(journal.store(row(number + 1)))]
             await site.clock.sleep(1)
-            tasks += [asyncio.create_task(journal.store(row(number + n))) for n in range(2, 2_500)]
+            tasks += [asyncio.create_task(journal.store(row(number + n))) for n in range(2, 12_500)]
             await site.clock.sleep(1)
-            number += 2_500
+            number += 12_500
             site.storage.fill_up()
             site.storage.gate.set()
             await asyncio.gather(*tasks)
@@ -598,6 +598,20 @@ def test_what_cannot_be_written_at_the_end_is_tried_once_more() -> None:
                 begun = clock.elapsed_s
             assert clock.elapsed_s - begun < 0.1
             assert site.stored == ([] if error else [1])
+
+    run_virtual(run)
+
+
+def test_what_works_again_at_the_end_is_done_as_well() -> None:
+    async def run(clock: VirtualClock) -> None:
+        site = Site(clock)
+        async with site.running() as journal:
+            await journal.store(row(1))
+            site.storage.fill_up()
+            await journal.store(row(2))
+            site.delivered(1)
+            site.storage.error = None
+        assert site.stored == [2], "what was delivered is not delivered again"
 
     run_virtual(run)
 

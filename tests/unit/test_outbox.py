@@ -156,6 +156,14 @@ def test_the_head_of_a_lane_is_never_dropped() -> None:
     assert drained(outbox) == [3]
 
 
+def test_nothing_is_kept_of_what_has_left() -> None:
+    outbox = filled(*(row(n, droppable=True) for n in range(1, 10)), max_rows=5)
+    assert len(outbox.thin()) == 4
+    assert len(drained(outbox)) == 5
+    assert not outbox._behind
+    assert not outbox._last
+
+
 def other(row_id: int, lane: str = "states", *, droppable: bool = True) -> OutboxRow:
     payload = b"{}"
     return OutboxRow(row_id, lane, "2.1", "StatusNotification", payload, 0, droppable)
@@ -234,6 +242,12 @@ def test_a_backlog_goes_on_however_much_happens_now() -> None:
     assert drained(outbox).index(1) == MAX_LIVE_IN_A_ROW
 
 
+def test_what_happens_now_goes_on_after_one_of_the_backlog() -> None:
+    live = [row(n, f"tx-{n}") for n in range(3, 60)]
+    order = drained(filled(offline(1, "old"), offline(2, "older"), *live))
+    assert (order.index(1), order.index(2)) == (MAX_LIVE_IN_A_ROW, 2 * MAX_LIVE_IN_A_ROW + 1)
+
+
 def test_a_backlog_goes_at_the_replay_rate() -> None:
     """`InternalCtrlr.MessageReplayRate`: one second's worth at once, then so many a second."""
     rate = 10.0
@@ -251,6 +265,15 @@ def test_a_backlog_goes_at_the_replay_rate() -> None:
     assert len(drained(outbox, 200)) == 19, "no limit, from now on"
 
 
+def test_a_backlog_may_take_seconds_for_a_message() -> None:
+    outbox = Outbox(replay_rate=lambda: 0.5)
+    for n in range(1, 4):
+        outbox.add(offline(n))
+    assert drained(outbox, 100) == [1]
+    assert outbox.next_attempt_at() == pytest.approx(102)
+    assert drained(outbox, 102) == [2]
+
+
 def test_the_next_attempt_is_the_sooner_of_retry_and_replay() -> None:
     outbox = Outbox(replay_rate=lambda: 1.0)
     outbox.add(row(1, "failing"))
@@ -261,6 +284,39 @@ def test_the_next_attempt_is_the_sooner_of_retry_and_replay() -> None:
     assert outbox.next_attempt_at() == pytest.approx(1)
     assert drained(outbox, 1) == [3]
     assert outbox.next_attempt_at() == 60
+    outbox.add(offline(4))
+    outbox.add(offline(5))
+    assert drained(outbox, 59.5) == [4]
+    assert outbox.next_attempt_at() == 60, "before the next of the backlog"
+    assert drained(outbox, 60) == [1], "but not instead of it"
+    assert outbox.next_attempt_at() == pytest.approx(60.5)
+
+
+# Whatever becomes of one of them, the others keep their order: ids as no sorted list has them.
+MIXED = (1, 2, 4, 5, 3, 6, 7)
+
+
+@pytest.mark.parametrize("is_offline", [False, True])
+def test_a_dead_letter_goes_before_one_that_was_ready(is_offline: bool) -> None:
+    new = offline if is_offline else row
+    outbox = Outbox()
+    for n in MIXED:
+        outbox.add(new(10 + n, f"tx-{n}"))
+    outbox.insert([new(9, "tx-5"), new(8, "tx-1")])
+    assert drained(outbox) == [8, 9, *range(11, 18)]
+
+
+def test_a_dead_letter_goes_before_one_that_waits_for_its_next_attempt() -> None:
+    outbox = Outbox()
+    for n in range(1, 8):
+        outbox.add(row(n, f"tx-{n}"))
+    for n in range(1, 8):
+        pause_s = 10 * MIXED[n - 1]
+        assert outbox.failed(taken(outbox), 0, RetryPolicy(3, pause_s))
+    outbox.insert([row(0, "tx-1")])
+    assert drained(outbox) == [0]
+    attempts = {n: drained(outbox, 10 * n) for n in range(1, 8)}
+    assert attempts == {n: [MIXED.index(n) + 1] for n in range(1, 8)}
 
 
 STEPS = st.lists(

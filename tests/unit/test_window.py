@@ -1,95 +1,10 @@
 """Which rows are in memory and which on disk only, step by step; `property/test_outbox.py` has the
 random interleavings."""
 
-from collections.abc import Iterable
-
 import pytest
 
-from ocpp_fast.outbox import Outbox, Page, RetryPolicy
-from ocpp_fast.storage import OutboxRow
-
-POLICY = RetryPolicy(attempts=2, interval_s=60)
-
-
-def row(row_id: int, lane: str = "old", *, offline: bool = False) -> OutboxRow:
-    action = "TransactionEvent"
-    return OutboxRow(row_id, lane, "2.1", action, b"{}", row_id, droppable=True, offline=offline)
-
-
-def opening(row_id: int, lane: str) -> OutboxRow:
-    found = row(row_id, lane)
-    found.opens = True
-    return found
-
-
-def closing(row_id: int, lane: str) -> OutboxRow:
-    found = row(row_id, lane)
-    found.closes = True
-    return found
-
-
-class Disk:
-    """An outbox that takes up `rows` of an earlier run, and what they are on."""
-
-    def __init__(self, rows: Iterable[OutboxRow] = (), *, window: int = 4) -> None:
-        self.outbox = Outbox(window=window)
-        self.rows = {each.row_id: each for each in rows}
-        self.outbox.resume(max(self.rows, default=0))
-
-    def read(self) -> tuple[Page, list[OutboxRow]] | None:
-        """Reads the page that is wanted now."""
-        page = self.outbox.next_page()
-        if page is None:
-            return None
-        found = [
-            each
-            for each in sorted(self.rows.values(), key=lambda each: each.row_id)
-            if each.row_id > page.after and page.lane in (None, each.lane)
-        ]
-        return page, found[: page.limit]
-
-    def load(self) -> Page | None:
-        """Reads it, and hands it over."""
-        found = self.read()
-        if found is None:
-            return None
-        self.outbox.take_page(found[1])
-        return found[0]
-
-    def post(self, new: OutboxRow) -> None:
-        self.rows[new.row_id] = new
-        self.outbox.accept(new)
-
-    def take(self, now: float = 0.0) -> OutboxRow:
-        found = self.outbox.take(now)
-        assert found is not None
-        return found
-
-    def deliver(self, times: int = 1, now: float = 0.0) -> list[int]:
-        """What it delivers, without loading anything."""
-        ids: list[int] = []
-        for _ in range(times):
-            found = self.outbox.take(now)
-            if found is None:
-                break
-            self.outbox.delivered(found)
-            self.rows.pop(found.row_id, None)
-            ids.append(found.row_id)
-        return ids
-
-
-def drained(disk: Disk, now: float = 0.0) -> list[int]:
-    ids: list[int] = []
-    while True:
-        loaded = disk.load()
-        got = disk.deliver(now=now)
-        ids += got
-        if loaded is None and not got:
-            return ids
-
-
-def in_memory(disk: Disk) -> list[int]:
-    return sorted(each.row_id for each in disk.outbox.rows())
+from ocpp_fast.outbox import Page
+from unit.window_kit import POLICY, Disk, closing, drained, in_memory, opening, row
 
 
 def test_a_long_queue_is_loaded_in_pages_the_oldest_first() -> None:
@@ -144,6 +59,7 @@ def test_a_transaction_that_opens_now_does_not_wait_for_the_backlog() -> None:
     disk.post(row(102, "new"))
     disk.post(closing(103, "new"))
     assert disk.deliver(3) == [101, 102, 103]
+    assert not disk.outbox._open, "nothing is kept of those that are over"
     assert disk.outbox.holds("new") is None
     assert drained(disk) == list(range(1, 101))
 
@@ -232,8 +148,10 @@ def test_a_transaction_that_is_refused_does_not_fill_the_window() -> None:
         disk.load()
         others += disk.deliver()
     assert others == [9, 10, 11, 12]
+    assert not disk.outbox.all_in_memory
     assert disk.outbox.holds("poisoned") is True
     assert disk.deliver(now=60) == [1]
+    assert disk.outbox.holds("poisoned") is None, "only the disk knows"
     page = disk.load()
     assert page == Page(1, 4, "poisoned")
     assert drained(disk, 60) == [2, 3, 4, 5, 6, 7, 8]
@@ -315,6 +233,34 @@ def test_a_row_that_is_never_stored_keeps_its_place_in_a_lane_that_is_refused() 
     assert drained(disk, 60) == [1, 2, 3, 4]
 
 
+def test_a_row_that_is_never_stored_may_be_the_last_of_a_lane_that_is_refused() -> None:
+    disk = Disk(window=6)
+    disk.post(row(1, "poisoned"))
+    disk.post(row(2, "poisoned"))
+    disk.outbox.accept(row(3, "poisoned"), stored=False)
+    disk.outbox.went_offline(3)
+    for n in range(4, 12):
+        disk.post(row(n, "sound", offline=True))
+    assert disk.outbox.failed(disk.take(), 0, POLICY)
+    assert drained(disk, 0) == list(range(4, 12))
+    assert disk.deliver(now=60) == [1]
+    assert drained(disk, 60) == [2, 3]
+
+
+def test_a_lane_goes_on_behind_rows_that_are_done_with() -> None:
+    """They are still on the disk: all that was loaded of the lane."""
+    disk = Disk([*(row(n, "poisoned") for n in range(1, 9)), row(9, "sound"), row(10, "sound")])
+    disk.load()
+    assert disk.outbox.failed(disk.take(), 0, POLICY)
+    assert drained(disk) == [9, 10]
+    assert disk.deliver(now=60) == [1]
+    found = disk.read()
+    assert found is not None
+    assert [each.row_id for each in found[1]] == [2, 3, 4, 5]
+    disk.outbox.take_page(found[1], gone={2, 3, 4, 5})
+    assert drained(disk, 60) == [6, 7, 8]
+
+
 def test_what_a_lane_has_loaded_is_not_loaded_again_by_the_scan() -> None:
     poisoned = [row(n, "poisoned") for n in (1, 2, 30)]
     disk = Disk([*poisoned, *(row(n, "sound") for n in range(3, 30))])
@@ -364,41 +310,6 @@ def test_what_is_in_memory_is_not_loaded_again_when_the_scan_goes_back() -> None
     assert sorted(delivered) == list(range(1, 13))
 
 
-def test_a_dead_letter_that_the_scan_has_still_to_come_across() -> None:
-    disk = Disk(row(n) for n in range(1, 11))
-    disk.load()
-    disk.post(opening(11, "new"))
-    letter = disk.rows[11]
-    assert disk.deliver() == [11]  # Given up, and buried.
-    disk.post(row(12))
-    disk.rows[11] = letter
-    disk.outbox.requeue([letter])
-    disk.outbox.went_offline(12)
-    assert drained(disk) == list(range(1, 13))
-
-
-@pytest.mark.parametrize("is_loading", [False, True])
-def test_many_dead_letters_of_a_lane_that_is_partly_on_disk(is_loading: bool) -> None:
-    disk = Disk([row(n, "poisoned") for n in range(11, 15)] + [row(15, "sound"), row(16, "sound")])
-    disk.load()
-    assert disk.outbox.failed(disk.take(), 0, POLICY)
-    assert drained(disk) == [15, 16]
-    delivered: list[int] = []
-    found = None
-    if is_loading:
-        delivered += disk.deliver(now=60)
-        found = disk.read()
-        assert found is not None
-    letters = {n: row(n, "poisoned") for n in range(1, 11)}
-    disk.rows |= letters
-    disk.outbox.requeue(letters.values())
-    assert disk.outbox.in_memory == 4
-    if found is not None:
-        disk.outbox.take_page(found[1])
-    delivered += drained(disk, 60)
-    assert delivered == ([11, *range(1, 11)] if is_loading else [*range(1, 12)]) + [12, 13, 14]
-
-
 def test_a_lane_that_cannot_be_loaded_is_loaded_later() -> None:
     disk = Disk([*(row(n, "poisoned") for n in range(1, 4)), row(4, "sound"), row(5, "sound")])
     disk.load()
@@ -418,55 +329,6 @@ def test_many_that_are_refused_do_not_keep_the_others_on_disk() -> None:
     assert drained(disk) == [4, 5, 6, 7, 8]
 
 
-def test_a_dead_letter_that_goes_while_its_lane_is_loaded() -> None:
-    disk = Disk([*(row(n, "poisoned") for n in range(2, 5)), row(5, "sound"), row(6, "sound")])
-    disk.load()
-    assert disk.outbox.failed(disk.take(), 0, POLICY)
-    assert disk.deliver(now=60) == [2]
-    found = disk.read()
-    assert found is not None
-    assert found[0].lane == "poisoned"
-    disk.outbox.requeue([row(1, "poisoned")])
-    assert disk.deliver() == [1]
-    disk.outbox.take_page(found[1])
-    assert drained(disk) == [3, 4, 5, 6]
-
-
-def test_a_dead_letter_goes_before_later_ones_of_its_lane() -> None:
-    disk = Disk()
-    disk.post(row(1))
-    disk.post(row(2))
-    disk.post(row(3))
-    first = disk.take()
-    disk.outbox.delivered(first)  # Given up, and buried.
-    waiting = disk.take()
-    assert disk.outbox.failed(waiting, 0, POLICY)
-    disk.outbox.requeue([first])
-    assert disk.deliver(9) == [1]
-    assert disk.deliver(9, now=59) == [], "E13.FR.03: the pause of the other goes on"
-    assert disk.deliver(9, now=60) == [2, 3]
-
-
-def test_a_dead_letter_goes_after_the_one_that_is_under_way() -> None:
-    disk = Disk()
-    disk.post(row(5))
-    disk.post(row(6))
-    under_way = disk.take()
-    disk.rows[4] = row(4)
-    disk.outbox.requeue([disk.rows[4]])
-    disk.outbox.delivered(under_way)
-    assert disk.deliver(9) == [4, 6]
-
-
-def test_many_dead_letters_do_not_stay_in_memory() -> None:
-    disk = Disk()
-    for n in range(1, 31):
-        disk.rows[n] = row(n, f"tx-{n % 7}")
-    disk.outbox.requeue(disk.rows.values())
-    assert disk.outbox.in_memory == 4
-    assert sorted(drained(disk)) == list(range(1, 31))
-
-
 def test_what_a_failing_storage_does_not_take_waits_for_its_lane() -> None:
     disk = Disk(row(n) for n in range(1, 7))
     disk.load()
@@ -475,7 +337,9 @@ def test_what_a_failing_storage_does_not_take_waits_for_its_lane() -> None:
     assert disk.outbox.unstored == 2
     disk.rows |= {7: row(7), 8: row(8, "new")}
     assert disk.deliver() == [8]
+    assert disk.outbox.holds("old") is True
     assert drained(disk) == [1, 2, 3, 4, 5, 6, 7]
+    assert disk.outbox.holds("old") is False
 
 
 def test_what_is_stored_after_all_is_not_taken_twice() -> None:
@@ -491,6 +355,7 @@ def test_what_is_stored_after_all_is_not_taken_twice() -> None:
     disk.outbox.storage_works()
     assert disk.outbox.unstored == 0
     assert drained(disk) == [1, 2, 3, 4, 5, 6, 7]
+    assert disk.outbox.holds("old") is False
 
 
 def test_memory_goes_back_to_its_window_when_the_storage_works_again() -> None:
@@ -498,12 +363,93 @@ def test_memory_goes_back_to_its_window_when_the_storage_works_again() -> None:
     rows = [row(n, f"tx-{n % 7}") for n in range(1, 31)]
     for each in rows:
         disk.outbox.accept(each, stored=False)
-    assert disk.outbox.in_memory == 30
+    for each in rows:
+        assert disk.outbox.in_memory == 30, "not before all of it is on the disk"
+        disk.rows[each.row_id] = each
+        assert disk.outbox.became_stored(each)
+    assert not disk.outbox.became_stored(row(31)), "nobody has seen it before"
+    assert disk.outbox.in_memory == 4
+    assert sorted(drained(disk)) == list(range(1, 31))
+
+
+def test_what_the_storage_does_not_take_leaves_as_ever() -> None:
+    disk = Disk()
+    for n in range(1, 31):
+        disk.outbox.accept(row(n), stored=False)
+    assert disk.deliver(99) == list(range(1, 31))
+    for n in range(31, 39):
+        disk.post(row(n))
+    disk.outbox.went_offline(38)
+    disk.outbox.accept(row(39, offline=True), stored=False)
+    assert disk.deliver(99) == list(range(31, 40)), "whatever the room: it is nowhere else"
+
+
+def test_all_that_waits_for_another_attempt_stays_in_memory() -> None:
+    disk = Disk(window=2)
+    rows = [row(n, f"tx-{n}") for n in range(1, 7)]
+    for each in rows:
+        disk.outbox.accept(each, stored=False)
+        assert disk.outbox.failed(disk.take(), 0, POLICY)
     for each in rows:
         disk.rows[each.row_id] = each
         assert disk.outbox.became_stored(each)
-    assert disk.outbox.in_memory == 4
-    assert sorted(drained(disk)) == list(range(1, 31))
+    assert drained(disk, 60) == [1, 2, 3, 4, 5, 6]
+
+
+def test_what_has_left_memory_is_known_from_the_disk_alone() -> None:
+    disk = Disk()
+    rows = [row(n) for n in range(1, 31)]
+    for each in rows:
+        disk.outbox.accept(each, stored=False)
+    for each in rows:
+        disk.rows[each.row_id] = each
+        assert disk.outbox.became_stored(each)
+    disk.post(row(31))
+    assert disk.deliver(99) == [1, 2, 3, 4]
+    assert disk.load() is not None
+    assert disk.deliver(99) == [5, 6, 7, 8]
+    assert drained(disk) == list(range(9, 32))
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_what_is_under_way_or_is_tried_again_does_not_leave_memory(is_refused: bool) -> None:
+    disk = Disk()
+    rows = [row(n, "new" if n == 1 else f"tx-{n}", offline=n > 1) for n in range(1, 31)]
+    rows[0].row_id = 31
+    for each in rows:
+        disk.outbox.accept(each, stored=False)
+    under_way = disk.take()
+    assert under_way.row_id == 31
+    if is_refused:
+        assert disk.outbox.failed(under_way, 0, POLICY)
+    for each in rows:
+        disk.rows[each.row_id] = each
+        assert disk.outbox.became_stored(each)
+    assert in_memory(disk) == [2, 3, 4, 5, 31]
+    if is_refused:
+        assert drained(disk, 59) == list(range(2, 31))
+        assert drained(disk, 60) == [31]
+    else:
+        del disk.rows[31]
+        disk.outbox.delivered(under_way)
+        assert drained(disk) == list(range(2, 31))
+
+
+@pytest.mark.parametrize("is_offline", [False, True])
+def test_what_stays_in_memory_keeps_its_order(is_offline: bool) -> None:
+    """The oldest first, whatever has gone."""
+    disk = Disk(window=6)
+    # Of lanes that come forth one after the other, as no sorted list has them.
+    order = (5, 7, 3, 8, 13, 4, 1, 6, 10, 9, 12, 11, 2)
+    rows = [row(n, f"tx-{n}", offline=is_offline) for n in order]
+    for each in rows:
+        disk.outbox.accept(each, stored=False)
+    for each in rows:
+        disk.rows[each.row_id] = each
+        assert disk.outbox.became_stored(each)
+    assert in_memory(disk) == [1, 2, 3, 4, 5, 6]
+    assert disk.deliver(99) == [1, 2, 3, 4, 5, 6]
+    assert drained(disk) == list(range(7, 14))
 
 
 @pytest.mark.parametrize("is_offline", [False, True])

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Container, Iterable, Iterator
 
     from ocpp_fast.storage.base import Facts, OutboxRow
 
@@ -73,11 +73,15 @@ class Unstored:
 
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque()
+        """Those that are not being written just now."""
         self.rows: dict[int, Entry] = {}
-        """Those that have a row, by its id."""
-        self.being_written: set[int] = set()
-        """Rows that may be stored by now; no entry changes its place meanwhile."""
+        """All that have a row, by its id."""
+        self._begun: list[Entry] = []
+        """Older than all others, and being written: they may be stored by now."""
+        self._begun_rows: set[int] = set()
+        self._untold: deque[OutboxRow] = deque()
         self._holes = 0
+        """Entries without a row that are not being written."""
 
     def add(self, entry: Entry) -> None:
         self.entries.append(entry)
@@ -86,18 +90,49 @@ class Unstored:
         else:
             self.rows[entry.row.row_id] = entry
 
-    def pop(self) -> OutboxRow | None:
-        """The row of the first entry, which is done with."""
-        row = self.entries.popleft().row
-        if row is None:
-            self._holes -= 1
-        else:
+    def take(self, entries: Iterable[Entry]) -> None:
+        """Adds those of a batch, of which nobody was told yet that they are not stored."""
+        for entry in entries:
+            self.add(entry)
+            if entry.row is not None:
+                self._untold.append(entry.row)
+
+    def untold(self) -> Iterator[OutboxRow]:
+        """Rows of which somebody is to be told now."""
+        while self._untold:
+            yield self._untold.popleft()
+
+    def begin(self, count: int) -> list[Entry]:
+        """The first ones, which are about to be written; they stay as they are until `end` or
+        `put_back`."""
+        entries = self.entries
+        self._begun = [entries.popleft() for _ in range(min(count, len(entries)))]
+        self._begun_rows = {entry.row.row_id for entry in self._begun if entry.row is not None}
+        self._holes -= len(self._begun) - len(self._begun_rows)
+        return self._begun
+
+    def end(self) -> list[OutboxRow]:
+        """What was begun is done with; its rows."""
+        rows = [entry.row for entry in self._begun if entry.row is not None]
+        for row in rows:
             del self.rows[row.row_id]
-        return row
+            if self._untold and self._untold[0] is row:
+                self._untold.popleft()
+        self._begun, self._begun_rows = [], set()
+        return rows
+
+    def put_back(self, gone: Container[int]) -> None:
+        """What was begun has not been written. `gone`: ids of rows that are of no use any more."""
+        begun, self._begun, self._begun_rows = self._begun, [], set()
+        self.entries.extendleft(reversed(begun))
+        self._holes += sum(entry.row is None for entry in begun)
+        for entry in begun:
+            if entry.row is not None and entry.row.row_id in gone:
+                self.forget(entry.row.row_id)
 
     def forget(self, row_id: int) -> bool:
         """Whether the row is not stored, and will not be any more. Its facts will."""
-        if row_id not in self.rows or row_id in self.being_written:
+        if row_id not in self.rows or row_id in self._begun_rows:
             return False
         self.rows.pop(row_id).row = None
         self._add_hole()
@@ -107,7 +142,7 @@ class Unstored:
         """One more that has facts alone; many of them become one now and then, so that what is kept
         grows with the rows and the names of facts, not with the time that the storage fails."""
         self._holes += 1
-        if self.being_written or self._holes <= _MANY_HOLES or 2 * self._holes <= len(self.entries):
+        if self._holes <= _MANY_HOLES or 2 * self._holes <= len(self.entries):
             return
         kept: deque[Entry] = deque()
         carried: dict[str, str | None] = {}
@@ -118,8 +153,8 @@ class Unstored:
                 kept.append(entry)
         if carried:
             kept.append(Entry(None, carried))
+        self._holes = int(bool(carried))
         self.entries = kept
-        self._holes = len(kept) - len(self.rows)
 
 
 def merged(entries: Iterable[Entry]) -> Facts:

@@ -6,7 +6,8 @@ one batch is written the next one gathers: many messages share one fdatasync.
 
 A failing storage stops nothing. What it does not take is kept here, in the order in which it came,
 and tried again after 1, 2, 4 ... 30 s; meanwhile nobody waits for the disk. A storage that turns
-out to be damaged is replaced, and gets what the memory knows.
+out to be damaged is replaced, and gets what the memory knows. One that hangs has failed as well; it
+is tried again when it has come back, for no verb can be called off, or run beside another.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from ocpp_fast.errors import StorageDamaged, StorageError, StorageRefused
 from ocpp_fast.journal.entries import Batch, Entry, Note, Read, Unstored, merged
+from ocpp_fast.journal.hanging import FINISH_S, Deadline, Watch, hung, name_of
 from ocpp_fast.journal.timing import MANY, Patience, Removals
 from ocpp_fast.storage.base import MAX_ROWS_PER_APPEND, NO_FACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from ocpp_fast.clock import Clock
     from ocpp_fast.storage.base import Facts, OutboxRow, Storage
@@ -85,10 +87,14 @@ class Journal:
         self._notes_made = self._notes_done = 0
         self._unstored = Unstored()
         self._buried: set[int] = set()
+        self._refused: Batch | None = None
+        """What is being stored one by one."""
         self._is_damaged = False
         self._work = asyncio.Event()
         self._removals = Removals(clock, self._work.set)
         self._patience = Patience(clock, self._work.set)
+        self._watch = Watch(clock, on_hang=self._hangs, on_back=self._patience.end)
+        self._deadline = Deadline(clock)
 
     # --- for whoever has something to store -------------------------------------------------
 
@@ -108,15 +114,18 @@ class Journal:
         self.running = True
 
     def finish(self) -> None:
-        """Lets `run` return once everything is written, or was tried once more."""
+        """Lets `run` return once everything is written, or was tried once more, and after
+        `FINISH_S` in any case."""
         self.running = False
         self._work.set()
+        self._deadline.begin()
 
     async def store(self, row: OutboxRow, facts: Facts | None = None) -> bool:
         """Returns true when the row and its facts are durable; false when they are not, because the
         storage fails: they are kept, and will be when it works again."""
         if self.error is not None:
-            self._keep_unstored(Entry(row, facts or NO_FACTS))
+            self._unstored.add(Entry(row, facts or NO_FACTS))
+            self._on_stored(row, False)  # noqa: FBT003
             return False
         batch = self._batch()
         batch.rows += 1
@@ -130,7 +139,7 @@ class Journal:
         if not facts:
             return
         if self.error is not None:
-            self._keep_unstored(Entry(None, facts))
+            self._unstored.add(Entry(None, facts))
         else:
             self._batch().entries.append(Entry(None, facts))
 
@@ -170,14 +179,13 @@ class Journal:
 
     async def read(self, verb: Callable[[], Awaitable[_T]]) -> _T:
         """The result of a verb that is run when all that was asked for before has been done, or
-        at least tried. Raises its `StorageError`, and one when the journal has been finished."""
+        at least tried. Raises its `StorageError`, one when the journal has been finished, and one
+        when the storage hangs; the verb may still be run to its end then."""
         if not self.running:
             raise _finished()
-        read = Read(
-            verb,
-            self._batches_made,
-            self._notes_made,
-        )
+        if self._watch.is_hanging:
+            raise hung("read")
+        read = Read(verb, self._batches_made, self._notes_made)
         self._reads.append(read)
         self._work.set()
         return await read.result  # type: ignore[return-value]
@@ -185,14 +193,17 @@ class Journal:
     # --- the writer ---------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Writes until `finish` was called and nothing is left."""
-        if self._storage.fault is not None:
-            # What kind of failure it is shows when something is to be written.
-            try:
-                await self._storage.outbox_append((), NO_FACTS)
-            except StorageError as error:
-                self._fail(error)
+        """Writes until `finish` was called and nothing is left, or the time for it is over."""
+        self._deadline.watch(asyncio.current_task())
+        if not self.running:
+            self._deadline.begin()
         try:
+            if self._storage.fault is not None:
+                # What kind of failure it is shows when something is to be written.
+                try:
+                    await self._watch.run(self._storage.outbox_append((), NO_FACTS))
+                except StorageError as error:
+                    self._fail(error)
             while True:
                 await self._work.wait()
                 if self.error is not None:
@@ -200,6 +211,13 @@ class Journal:
                         return
                 elif not await self._step():
                     return
+        except asyncio.CancelledError:
+            if not self._deadline.is_over or (task := asyncio.current_task()) is None:
+                raise
+            task.uncancel()
+            late = f"not all was written within {FINISH_S:.0f} s, it is given up"
+            self._give_up(StorageError("the storage", "finish", late))
+            _log.error("%s", self.error)
         finally:
             self._end()
 
@@ -219,7 +237,6 @@ class Journal:
         elif removals.ids and (removals.are_due or read or not self.running):
             await self._remove()
         elif read is not None:
-            self._reads.popleft()
             await self._answer(read)
         elif self.running:
             self._work.clear()
@@ -233,7 +250,7 @@ class Journal:
             await self._try_again()
             return self.running or self.error is None
         if self._reads:
-            await self._answer(self._reads.popleft())
+            await self._answer(self._reads[0])
         else:
             self._work.clear()
         return True
@@ -245,49 +262,49 @@ class Journal:
         else:
             rows = [entry.row for entry in entries if entry.row is not None]
             facts = merged(entries)
+        watch = self._watch
+        watch.begin(batch)
         try:
             await self._storage.outbox_append(rows, facts)
-        except StorageRefused as error:
-            _log.error("%s; its messages are stored one by one", error)
-            batch.set_result(is_stored=await self._write_singly(entries))
-        except StorageError as error:
-            for entry in entries:
-                self._keep_unstored(entry)
-            batch.set_result(is_stored=False)
-            self._fail(error)
+        except BaseException as error:
+            if watch.end():
+                self._unstored.put_back(self._removals.ids)
+            else:
+                self._unstored.take(entries)
+            if isinstance(error, StorageRefused):
+                _log.error("%s; its messages are stored one by one", error)
+                await self._write_singly(batch)
+            else:
+                batch.set_result(is_stored=False)
+                if not isinstance(error, StorageError):
+                    raise
+                self._fail(error)
         else:
-            for row in rows:
-                self._on_stored(row, True)  # noqa: FBT003
-            batch.set_result(is_stored=True)
+            if watch.end():
+                self._are_stored()
+            else:
+                for row in rows:
+                    self._on_stored(row, True)  # noqa: FBT003
+                batch.set_result(is_stored=True)
         self._batches_done += 1
 
-    async def _write_singly(self, entries: Sequence[Entry]) -> bool:
-        """One that cannot be stored must not keep the others from it. Whether all were stored."""
+    async def _write_singly(self, batch: Batch) -> None:
+        """One that cannot be stored must not keep the others from it."""
+        self._refused = batch
         are_stored = True
-        for number, entry in enumerate(entries):
-            row = entry.row
-            try:
-                await self._storage.outbox_append(() if row is None else (row,), entry.facts)
-            except StorageRefused as error:
-                are_stored = False
-                _log.error("a message is not stored, and never will be: %s", error)
-                if row is not None:
-                    self._on_stored(row, False)  # noqa: FBT003
-            except StorageError as error:
-                for unstored in entries[number:]:
-                    self._keep_unstored(unstored)
-                self._fail(error)
-                return False
-            else:
-                if row is not None:
-                    self._on_stored(row, True)  # noqa: FBT003
-        return are_stored
+        try:
+            while self.error is None and self._unstored.entries:
+                are_stored &= await self._write_unstored(1)
+        except StorageError as error:
+            self._fail(error)
+        self._refused = None
+        batch.set_result(is_stored=are_stored and self.error is None)
 
     async def _take_note(self) -> None:
         """Runs the next one. Raises when it has failed, and is still the next."""
         note = self._notes.popleft()
         try:
-            await note.verb()
+            await self._watch.run(note.verb())
         except StorageRefused as error:
             _log.error("%s; the memory goes on with the newer state", error)
         except StorageError as error:
@@ -305,7 +322,7 @@ class Journal:
     async def _remove(self) -> None:
         removed = list(islice(self._removals.ids, MANY))
         try:
-            await self._storage.outbox_remove(removed)
+            await self._watch.run(self._storage.outbox_remove(removed))
         except StorageError as error:
             # They stay stored, and are delivered once more if the next start comes first.
             self._fail(error)
@@ -313,53 +330,82 @@ class Journal:
             self._removals.done(removed)
 
     async def _answer(self, read: Read) -> None:
-        if read.result.done():
-            return  # Whoever waited was cancelled.
+        result = read.result
         try:
-            result = await read.verb()
+            if not result.done():  # Else whoever waited was cancelled.
+                found = await self._watch.run(read.verb())
+                if not result.done():
+                    result.set_result(found)
         except Exception as error:
             if isinstance(error, StorageDamaged):
                 self._fail(error)
-            if not read.result.done():
-                read.result.set_exception(error)
-        else:
-            if not read.result.done():
-                read.result.set_result(result)
+            if not result.done():
+                result.set_exception(error)
+        if self._reads and self._reads[0] is read:
+            self._reads.popleft()
 
     # --- a failing storage --------------------------------------------------------------------
 
     def _fail(self, error: StorageError) -> None:
         """The storage has not done what it was asked for: it gets its time."""
-        is_news, self.error = self.error is None, error
         self._patience.begin()
         if isinstance(error, StorageDamaged) and not self._is_damaged:
             self._is_damaged = True
             self._patience.end()  # It will not mend itself.
-        if not is_news:
+        if not self._give_up(error):
             _log.warning("%s; next attempt in %.0f s", error, self._patience.pause_s)
-            return
-        _log.error("%s; what is new is kept in memory only until it works again", error)
+
+    def _hangs(self, verb: object) -> None:
+        """A verb has not come back. When it does, the storage is tried again at once."""
+        is_batch = isinstance(verb, Batch)
+        if is_batch:
+            self._unstored.take(verb.entries)
+            self._unstored.begin(len(verb.entries))
+            verb.set_result(is_stored=False)
+        name = "outbox_append" if is_batch else name_of(verb)
+        if not self._give_up(hung(name)):
+            _log.warning("%s", self.error)
+        _refuse(self._reads, lambda: hung(name))
+
+    def _give_up(self, error: StorageError) -> bool:
+        """Nobody waits for the storage any more. False if nobody did before."""
+        is_news, self.error = self.error is None, error
+        if is_news:
+            _log.error("%s; what is new is kept in memory only until it works again", error)
         while self._batches:
             batch = self._batches.popleft()
-            for entry in batch.entries:
-                self._keep_unstored(entry)
+            self._unstored.take(batch.entries)
             batch.set_result(is_stored=False)
             self._batches_done += 1
-        self._on_health(error)
+        if self._refused is not None:
+            self._refused.set_result(is_stored=False)
+        for row in self._unstored.untold():
+            self._on_stored(row, False)  # noqa: FBT003
+        if is_news:
+            self._on_health(error)
+        return is_news
 
     async def _try_again(self) -> None:
-        """Writes all that was not taken; the storage works again when nothing of it fails."""
+        """Writes all that was not taken; the storage works again when nothing of it fails, or takes
+        too long: one that is slow for good is to be told of once."""
         self._patience.stop()
+        hangs = self._watch.hangs
         try:
             if self._is_damaged:
                 await self._replace_damaged()
-            await self._storage.outbox_append((), NO_FACTS)
-            while self._unstored.entries:
-                await self._write_unstored()
-            while self._notes:
-                await self._take_note()
+            await self._watch.run(self._storage.outbox_append((), NO_FACTS))
+            # What comes while a note is run was not taken either.
+            while self._unstored.entries or self._notes:
+                if self._unstored.entries:
+                    await self._write_unstored()
+                else:
+                    await self._take_note()
         except StorageError as error:
             self._fail(error)
+            return
+        if self._watch.hangs != hangs:
+            self._patience.begin()
+            _log.warning("the storage is slow; next attempt in %.0f s", self._patience.pause_s)
             return
         _log.warning("the storage works again")
         self.error = None
@@ -368,52 +414,49 @@ class Journal:
 
     async def _replace_damaged(self) -> None:
         unstored = self._unstored
-        entries = list(unstored.entries)
         rows = {row.row_id: row for row in self._rows()}
-        rows |= {row_id: entry.row for row_id, entry in unstored.rows.items() if entry.row}
-        unstored.being_written = {*rows}
+        entries = unstored.begin(len(unstored.entries))
+        rows |= {entry.row.row_id: entry.row for entry in entries if entry.row}
+        verb = self._storage.replace_damaged(list(rows.values()), merged(entries))
         try:
-            await self._storage.replace_damaged(list(rows.values()), merged(entries))
-        finally:
-            unstored.being_written = set()
+            await self._watch.run(verb)
+        except BaseException:
+            unstored.put_back(self._removals.ids)
+            raise
         self._is_damaged = False
         _log.error("the storage was damaged; what it held is in %s", self._storage.set_aside)
-        self._are_stored(len(entries))
+        self._are_stored()
 
-    async def _write_unstored(self) -> None:
-        """Some of them, so that what is stored is at no time newer than what is not."""
-        entries = list(islice(self._unstored.entries, MAX_ROWS_PER_APPEND))
-        try:
-            await self._append_unstored(entries)
-        except StorageRefused as error:
-            _log.error("%s; its messages are stored one by one", error)
-            for entry in entries:
-                try:
-                    await self._append_unstored([entry])
-                except StorageRefused as refused:
-                    _log.error("a message is not stored, and never will be: %s", refused)
-                    self._unstored.pop()
-
-    async def _append_unstored(self, entries: Sequence[Entry]) -> None:
-        """The first ones. A row that is forgotten meanwhile has to be removed afterwards."""
+    async def _write_unstored(self, most: int = MAX_ROWS_PER_APPEND) -> bool:
+        """The first ones, so that what is stored is at no time newer than what is not. False if one
+        can never be stored. A row that is forgotten meanwhile has to be removed afterwards."""
+        unstored = self._unstored
+        entries = unstored.begin(most)
         rows = [entry.row for entry in entries if entry.row is not None]
-        self._unstored.being_written = {row.row_id for row in rows}
         try:
-            await self._storage.outbox_append(rows, merged(entries))
-        finally:
-            self._unstored.being_written = set()
-        self._are_stored(len(entries))
+            await self._watch.run(self._storage.outbox_append(rows, merged(entries)))
+        except StorageRefused as error:
+            if len(entries) > 1:
+                unstored.put_back(self._removals.ids)
+                _log.error("%s; its messages are stored one by one", error)
+                for _ in entries:
+                    await self._write_unstored(1)
+                return False
+            _log.error("a message is not stored, and never will be: %s", error)
+            for row in unstored.end():
+                if self.error is None:  # Else it is known.
+                    self._on_stored(row, False)  # noqa: FBT003
+            return False
+        except BaseException:
+            unstored.put_back(self._removals.ids)
+            raise
+        self._are_stored()
+        return True
 
-    def _are_stored(self, count: int) -> None:
-        """The first entries of what was unstored."""
-        for _ in range(count):
-            if (row := self._unstored.pop()) is not None:
-                self._on_stored(row, True)  # noqa: FBT003
-
-    def _keep_unstored(self, entry: Entry) -> None:
-        self._unstored.add(entry)
-        if entry.row is not None:
-            self._on_stored(entry.row, False)  # noqa: FBT003
+    def _are_stored(self) -> None:
+        """What was begun of what was not."""
+        for row in self._unstored.end():
+            self._on_stored(row, True)  # noqa: FBT003
 
     # --- small parts --------------------------------------------------------------------------
 
@@ -428,15 +471,22 @@ class Journal:
 
     def _end(self) -> None:
         """Nothing is written any more, and nobody waits for it."""
+        self._deadline.watch(None)
+        self._watch.stop()
         self._removals.stop()
         self._patience.stop()
         if self._unstored.rows:
             _log.error("%d messages could not be stored", len(self._unstored.rows))
-        while self._reads:
-            result = self._reads.popleft().result
-            if not result.done():
-                result.set_exception(_finished())
+        _refuse(self._reads, _finished)
 
 
 def _finished() -> StorageError:
     return StorageError("the storage", "read", "the charge point does not run")
+
+
+def _refuse(reads: deque[Read], error: Callable[[], StorageError]) -> None:
+    """None of them gets its result."""
+    while reads:
+        result = reads.popleft().result
+        if not result.done():
+            result.set_exception(error())

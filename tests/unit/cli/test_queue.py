@@ -16,7 +16,7 @@ import pytest
 from ocpp_fast.cli.app import run
 from ocpp_fast.outbox import wire_payload
 from ocpp_fast.storage import OutboxRow
-from ocpp_fast.storage.sqlite import SqliteStorage, migrations
+from ocpp_fast.storage.sqlite import SqliteStorage, looking, migrations
 
 TOKEN = "04E23A91B25C80"
 GIVEN_UP = "2026-11-21T10:00:00Z"
@@ -417,6 +417,35 @@ def test_a_running_station_is_not_touched(
     assert (found.code, found.out) == (2, "")
     assert found.err == f"ocpp-fast: {file}: is in use; stop the station first\n"
     assert kept(file)[1] == [4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "waiting", "dead"),
+    [("requeue {} 4 6", [1, 2, 3, 4, 6, 9, 10, 20, 21], [5]),
+     ("discard {} 4 6 --yes", [1, 2, 3, 9, 10, 20, 21], [5])],
+)  # fmt: skip
+def test_a_station_that_starts_in_between_loses_nothing(
+    arguments: str, waiting: list[int], dead: list[int],
+    tmp_path: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """After it was found that none runs. It knows nothing of what was changed, until it starts
+    anew."""
+    file = filled(tmp_path / "station.db")
+    monkeypatch.setattr(looking, "check_unused", lambda path: None)
+
+    async def run_both() -> None:
+        station = SqliteStorage(file)
+        await station.open()
+        await station.outbox_append([event(20)])
+        found = await asyncio.to_thread(queue, *arguments.format(file).split())
+        assert found.code == 0
+        await station.outbox_append([event(21)])
+        assert [row.row_id for row in await station.outbox_load()] == waiting
+        await station.close()
+
+    asyncio.run(run_both())
+    rows, letters = kept(file)
+    assert ([row.row_id for row in rows], letters) == (waiting, dead)
 
 
 # --- files that are none ----------------------------------------------------------------------

@@ -240,6 +240,7 @@ class OutboxSuite(_Opened):
 
     async def test_attempts_are_kept(self, storage: Storage) -> None:
         await storage.outbox_append([row(1), row(2)])
+        await storage.outbox_attempted(1, 3)
         await storage.outbox_attempted(1, 4)
         await storage.outbox_attempted(99, 1)
         assert await storage.outbox_load() == [row(1, attempts=4), row(2)]
@@ -315,6 +316,18 @@ class DeadLetterSuite(_Opened):
         assert await storage.outbox_dead_letters() == []
         assert await storage.outbox_requeue([2]) == []
 
+    async def test_some_of_them_are_sent_again_and_the_others_stay(self, storage: Storage) -> None:
+        await storage.outbox_append([row(1, attempts=2)])
+        letters = [row(number, attempts=3) for number in (2, 5, 7, 8)]
+        for letter in letters:
+            await storage.outbox_bury(letter, "no", GIVEN_UP)
+        found = await storage.outbox_requeue([8, 2, 1])
+        assert found == [row(2), row(8)]
+        assert await storage.outbox_load() == [row(1, attempts=2), row(2), row(8)]
+        assert await storage.outbox_dead_letters() == [
+            DeadLetter(row(number, attempts=3), "no", GIVEN_UP) for number in (5, 7)
+        ]
+
     async def test_a_message_that_was_never_stored(self, storage: Storage) -> None:
         await storage.outbox_bury(row(7), "no", GIVEN_UP)
         # It may be said twice, when nobody knows whether it was done.
@@ -324,7 +337,8 @@ class DeadLetterSuite(_Opened):
 
     async def test_they_are_loaded_in_pages(self, storage: Storage) -> None:
         for number in (5, 3, 9, 7):
-            await storage.outbox_bury(row(number), "no", GIVEN_UP)
+            # A clock may go back meanwhile.
+            await storage.outbox_bury(row(number), "no", f"202{9 - number}-01-01T00:00:00Z")
         found = await storage.outbox_dead_letters(3, 2)
         assert [letter.row.row_id for letter in found] == [5, 7]
         found = await storage.outbox_dead_letters(7)
@@ -376,12 +390,13 @@ class ReadingSuite(_Opened):
         self, storage: Storage
     ) -> None:
         """E06.FR.13"""
-        await storage.readings_append([reading(number) for number in (1, 4, 5, 6, 9)])
-        await storage.readings_append([reading(number, "tx-2") for number in (1, 2)])
+        await storage.readings_append([reading(number) for number in (1, 4, 5, 6, 9, 10)])
+        others = [reading(number, "tx-2") for number in (1, 4, 5, 6)]
+        await storage.readings_append(others)
         await storage.readings_thin("tx-1")
         assert await storage.readings_load() == [
             *(reading(number) for number in (1, 5, 9)),
-            *(reading(number, "tx-2") for number in (1, 2)),
+            *others,
         ]
 
 
@@ -627,6 +642,7 @@ class SecurityLogSuite(_Opened):
         await storage.security_log_append(rows)
         assert await storage.security_log_load(2) == rows[3:]
         assert await storage.security_log_load(0) == []
+        assert await storage.security_log_load(-1) == []
 
     async def test_the_oldest_rows_are_dropped(self, storage: Storage) -> None:
         """A04.FR.04: the log rolls."""

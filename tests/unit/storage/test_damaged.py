@@ -7,8 +7,6 @@ written stays where it is (test_sqlite.py).
 import random
 import shutil
 import sqlite3
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,8 +14,8 @@ import pytest
 from ocpp_fast.errors import StorageError
 from ocpp_fast.storage import ComponentRow, OutboxRow
 from ocpp_fast.storage.sqlite import SqliteStorage
+from unit.storage.damage import PAGE, all_pages, only_in_file, opened, overwrite
 
-PAGE = 4_096
 ROW = OutboxRow(1, "tx-1", "2.1", "TransactionEvent", b'{"seqNo":0}')
 NEXT = OutboxRow(2, "tx-1", "2.1", "TransactionEvent", b'{"seqNo":1}')
 COMPONENTS = [ComponentRow("EVSE", "", evse, 0, f"{evse}" * 400) for evse in range(1, 100)]
@@ -27,16 +25,6 @@ VALUES = [("EVSE", "", evse, 0, "Power", "", "Actual", "x" * 40, "csms") for evs
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "station.db"
-
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncGenerator[SqliteStorage]:
-    storage = SqliteStorage(path)
-    await storage.open()
-    try:
-        yield storage
-    finally:
-        await storage.close()
 
 
 async def fill(storage: SqliteStorage) -> None:
@@ -64,6 +52,7 @@ async def is_replaced(path: Path, number: int = 1) -> Path:
         assert rows in ([], [ROW])
         await storage.components_store(COMPONENTS)
         await storage.outbox_append([NEXT])
+    assert path.stat().st_mode & 0o777 == 0o600, "passwords are in it"
     async with opened(path) as storage:
         assert storage.set_aside is None
         assert await storage.components_load() == COMPONENTS
@@ -187,11 +176,20 @@ async def test_nothing_is_overwritten(path: Path) -> None:
     assert [Path(other).read_text() for other in others] == ["of an earlier time"] * 3
 
 
-async def test_behind_a_link_the_database_itself_is_set_aside(path: Path, tmp_path: Path) -> None:
+async def test_behind_a_link_the_database_itself_is_set_aside(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = tmp_path / "disk"
     real.mkdir()
     (real / "data.db").write_bytes(b"no database" * 100)
     path.symlink_to(real / "data.db")
+    rename = Path.rename
+
+    def renamed(self: Path, target: str | Path) -> Path:
+        assert self.parent == Path(target).parent == real, "else it might be another disk"
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", renamed)
     async with opened(path) as storage:
         assert storage.set_aside == str(real / "data.db.corrupt-1")
         await fill(storage)
@@ -240,11 +238,8 @@ async def test_damage_that_is_found_later_raises_and_is_set_aside_at_the_next_st
 ) -> None:
     async with opened(path) as storage:
         await fill(storage)
-        await storage._run("test", "PRAGMA wal_checkpoint(TRUNCATE)")
-        await storage._run("test", "PRAGMA cache_size = 0")
-        with path.open("r+b") as there:
-            there.seek(PAGE)
-            there.write(b"\xff" * (path.stat().st_size - PAGE))
+        await only_in_file(storage)
+        overwrite(path, all_pages(path, first=1))
         with pytest.raises(StorageError, match="malformed"):
             await storage.components_load()
         with pytest.raises(StorageError, match="malformed"):

@@ -4,11 +4,12 @@ And when: before the damaged file is moved out of the way, so that a power cut i
 one or the other.
 """
 
+import os
 import random
 import shutil
 import sqlite3
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from ocpp_fast.errors import StorageDamaged, StorageError
 from ocpp_fast.storage import ComponentRow, MonitorRow, OutboxRow, SecurityLogRow
 from ocpp_fast.storage.base import ReadingRow
 from ocpp_fast.storage.sqlite import SqliteStorage, file, migrations
+from unit.storage.damage import PAGE, all_pages, only_in_file, opened, overwrite
 
-PAGE = 4_096
 ROWS = [
     OutboxRow(number, f"tx-{number % 7}", "2.1", "TransactionEvent", b"{%05d}" % number * 50)
     for number in range(1, 2_001)
@@ -41,16 +42,6 @@ LOG = [SecurityLogRow("2026-01-01T00:00:00Z", "ResetOrReboot", f"{n}", True) for
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "station.db"
-
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncGenerator[SqliteStorage]:
-    storage = SqliteStorage(path)
-    await storage.open()
-    try:
-        yield storage
-    finally:
-        await storage.close()
 
 
 async def fill(storage: SqliteStorage) -> None:
@@ -195,7 +186,11 @@ async def test_what_was_last_in_the_wal_is_taken_over(path: Path, tmp_path: Path
     assert Path(f"{killed}.corrupt-1-wal").read_bytes() == wal
 
 
-async def test_an_older_file_is_brought_up_to_date_as_well(path: Path) -> None:
+@pytest.mark.parametrize("small", [8_000_000, 0], ids=["at the check", "at the migration"])
+async def test_an_older_file_is_brought_up_to_date_as_well(
+    path: Path, monkeypatch: pytest.MonkeyPatch, small: int
+) -> None:
+    monkeypatch.setattr(file, "_SMALL", small)
     old = sqlite3.connect(path, isolation_level=None)
     for number, script in migrations()[:2]:
         old.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
@@ -239,18 +234,36 @@ async def test_rows_that_make_no_sense_are_left_out(path: Path) -> None:
         assert await storage.outbox_load() == ROWS[:1]
 
 
+@pytest.mark.parametrize("pointers", [(1, 0), (0, 0)])
+async def test_rows_out_of_their_order_are_found_when_they_are_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch, pointers: tuple[int, int]
+) -> None:
+    """Of a queue that is too large to be checked at the start. One may be there twice."""
+    monkeypatch.setattr(file, "_SMALL", 0)
+    rows = [replace(row, payload=b"{}") for row in ROWS[:2]]
+    async with opened(path) as storage:
+        await storage.outbox_append(rows)
+        ((root,),) = await storage._run(
+            "test", "SELECT rootpage FROM sqlite_master WHERE name = 'outbox'"
+        )
+    content = bytearray(path.read_bytes())
+    at = (root - 1) * PAGE + 8  # where its cells are, two bytes for each, behind its header
+    cells = [content[at : at + 2], content[at + 2 : at + 4]]
+    content[at : at + 4] = b"".join(cells[n] for n in pointers)
+    path.write_bytes(content)
+    async with opened(path) as storage:
+        assert storage.set_aside is None
+        with pytest.raises(StorageDamaged, match="makes no sense"):
+            await storage.outbox_load()
+
+
 # --- while it runs ------------------------------------------------------------------------------
 
 
 async def damage_under(storage: SqliteStorage, path: Path, mark: bytes) -> None:
     """Damages pages of the open file."""
-    await storage._run("test", "PRAGMA wal_checkpoint(TRUNCATE)")
-    await storage._run("test", "PRAGMA cache_size = 0")
-    whole = path.read_bytes()
-    with path.open("r+b") as there:
-        for start in pages_of(whole, mark)[5:7]:
-            there.seek(start)
-            there.write(b"\xff" * PAGE)
+    await only_in_file(storage)
+    overwrite(path, pages_of(path.read_bytes(), mark)[5:7])
 
 
 async def test_damage_that_is_found_later_is_replaced_with_what_is_known(path: Path) -> None:
@@ -299,9 +312,8 @@ async def test_a_file_that_is_gone_is_made_anew_from_memory(path: Path) -> None:
     """All of it is damaged, and nothing can be read."""
     async with opened(path) as storage:
         await fill(storage)
-        await storage._run("test", "PRAGMA wal_checkpoint(TRUNCATE)")
-        await storage._run("test", "PRAGMA cache_size = 0")
-        path.write_bytes(b"\xff" * path.stat().st_size)
+        await only_in_file(storage)
+        overwrite(path, all_pages(path))
         with pytest.raises(StorageDamaged):
             await storage.components_load()
         with pytest.raises(StorageDamaged):
@@ -357,6 +369,45 @@ async def test_a_power_cut_while_it_is_replaced_loses_nothing(
     wals = [path.with_name(name) for name in kept if name.endswith("-wal")]
     if step > 1:  # Before that SQLite has closed it, which a power cut would not.
         assert has_wal == any(wal.read_bytes() == b"a WAL" * 100 for wal in wals)
+
+
+async def test_each_name_is_on_the_disk_before_the_next_one_changes(
+    path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut might leave the later change without the earlier one: no database."""
+    path.write_bytes(with_damage(whole, pages_of(whole, b"}{0")[20:21]))
+    done: list[str] = []
+    rename, fsync = Path.rename, os.fsync
+
+    def renamed(self: Path, target: str | Path) -> Path:
+        done.append(f"{self.name} to {Path(target).name}")
+        return rename(self, target)
+
+    def synced(descriptor: int) -> None:
+        assert os.path.samestat(os.fstat(descriptor), path.parent.stat())
+        done.append("sync")
+        fsync(descriptor)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    monkeypatch.setattr("ocpp_fast.storage.sqlite.aside.os.fsync", synced)
+    async with opened(path) as storage:
+        assert storage.set_aside
+    assert [name for name in done if "-shm" not in name and "-wal" not in name] == [
+        "station.db.unfinished to station.db.saved",
+        "sync",
+        "station.db to station.db.corrupt-1",
+        "sync",
+        "station.db.saved to station.db",
+        "sync",
+    ]
+
+
+async def test_what_was_saved_comes_in_the_place_of_an_empty_file(path: Path, whole: bytes) -> None:
+    path.touch()
+    Path(f"{path}.saved").write_bytes(whole)
+    async with opened(path) as storage:
+        assert await content(storage) == ALL
+    assert not Path(f"{path}.saved").exists()
 
 
 async def test_what_was_saved_is_not_taken_for_a_database_that_is_there(

@@ -11,10 +11,11 @@ import threading
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ocpp_fast.errors import StorageError
+from ocpp_fast.errors import StorageError, StorageRefused
 from ocpp_fast.storage import ComponentRow, MonitorRow, OutboxRow, ValueRow
 from ocpp_fast.storage.sqlite import SqliteStorage, database, file, migrations
 from ocpp_fast.storage.sqlite.statements import MOST_ROWS
@@ -59,6 +60,9 @@ async def test_a_commit_is_on_the_disk(path: Path) -> None:
     await storage.open()
     assert await storage._run("test", "PRAGMA journal_mode") == [("wal",)]
     assert await storage._run("test", "PRAGMA synchronous") == [(2,)]
+    # Nor is the WAL for ever as long as it ever was, or a page believed that makes no sense.
+    assert await storage._run("test", "PRAGMA journal_size_limit") == [(8_000_000,)]
+    assert await storage._run("test", "PRAGMA cell_size_check") == [(1,)]
     await storage.close()
 
 
@@ -155,6 +159,23 @@ async def test_a_failed_migration_changes_nothing_and_is_named(path: Path) -> No
     odd.close()
 
 
+async def test_a_migration_that_fails_halfway_leaves_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_old(path, len(migrations())).close()
+    next_ = len(migrations()) + 1
+    script = "CREATE TABLE later (x);\nCREATE TABLE outbox (y);"
+    monkeypatch.setattr(file, "migrations", lambda: (*migrations(), (next_, script)))
+    with pytest.raises(StorageError, match=rf"migration {next_} failed: .*already exists"):
+        await SqliteStorage(path).open()
+    monkeypatch.undo()
+    storage = SqliteStorage(path)
+    await storage.open()
+    found = await storage._run("test", "SELECT name FROM sqlite_master WHERE name = 'later'")
+    assert found == []
+    await storage.close()
+
+
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"nowhere/station\.db: open failed"):
         await SqliteStorage(tmp_path / "nowhere" / "station.db").open()
@@ -205,6 +226,22 @@ async def test_many_rows_are_stored_all_or_none(storage: SqliteStorage) -> None:
     assert await storage.monitors_load() == rows
 
 
+async def test_what_is_refused_halfway_is_undone(path: Path) -> None:
+    storage = SqliteStorage(path)
+    await storage.open()
+    await storage.outbox_bury(row(5), "no", "2026-01-01T00:00:00Z")
+    await storage.outbox_bury(row(6), "no", "2026-01-01T00:00:00Z")
+    await storage.outbox_append([row(6)])
+    with pytest.raises(StorageRefused, match=r"station\.db: outbox_requeue failed: UNIQUE"):
+        await storage.outbox_requeue([5, 6])
+    await storage.outbox_append([row(7)])
+    with sqlite3.connect(path) as other:
+        assert other.execute("SELECT row_id FROM outbox").fetchall() == [(6,), (7,)]
+        assert other.execute("SELECT row_id FROM dead_letter").fetchall() == [(5,), (6,)]
+    other.close()
+    await storage.close()
+
+
 async def test_a_full_disk_keeps_the_old_values(storage: SqliteStorage) -> None:
     old = [value(evse, "old") for evse in range(2 * MOST_ROWS)]
     await storage.values_store(old)
@@ -241,6 +278,32 @@ async def test_who_may_not_write_is_told_at_once(path: Path) -> None:
     with pytest.raises(StorageError, match=r"station\.db: open failed: .*readonly"):
         await SqliteStorage(path).open()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lane": "\udc80"},
+        {"row_id": 2**63},
+        {"payload": object()},
+        {"payload": b"x" * 100_000},
+        {"action": None},
+    ],
+    ids=["no Unicode", "no number of 64 bits", "nothing that can be stored", "too long", "nothing"],
+)
+async def test_what_can_never_be_stored_is_refused_and_the_rest_is_stored(
+    storage: SqliteStorage, changes: dict[str, Any]
+) -> None:
+    """So that nobody tries it again, nor takes the disk for one that fails."""
+    connection = storage._connection
+    assert connection is not None
+    await connection.run(lambda there: there.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000))
+    with pytest.raises(StorageRefused, match=r"station\.db: outbox_append failed"):
+        await storage.outbox_append([row(1), replace(row(2), **changes)], {"a.a": "1"})
+    assert await storage.outbox_load() == []
+    assert await storage.state_load() == {}
+    await storage.outbox_append([row(1)])
+    assert await storage.outbox_load() == [row(1)]
 
 
 async def test_text_that_cannot_be_stored_is_an_error_of_the_storage(
@@ -393,3 +456,31 @@ async def test_verbs_that_are_under_way_are_done_before_it_closes(path: Path) ->
     await storage.open()
     assert len(await storage.outbox_load()) == 19
     await storage.close()
+
+
+async def test_nobody_has_to_wait_for_a_disk_that_hangs(path: Path) -> None:
+    """Neither whoever ends the program by cancelling what it does, nor the end of the process."""
+    before = await threads()
+    storage = SqliteStorage(path)
+    await storage.open()
+    connection = storage._connection
+    assert connection is not None
+    hangs, works = threading.Event(), threading.Event()
+
+    def hang(_: sqlite3.Connection) -> None:
+        hangs.set()
+        works.wait(10)
+
+    verb = connection.run(hang)
+    await asyncio.to_thread(hangs.wait, 10)
+    closing = asyncio.create_task(storage.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert not verb.done()
+    there = {each for each in threading.enumerate() if "connection_worker" in each.name}
+    assert [each.daemon for each in there - before] == [True]
+    works.set()
+    await verb
+    assert not await threads(before)

@@ -17,7 +17,7 @@ from ocpp_fast.storage.base import NO_FACTS, Facts, OutboxRow
 from ocpp_fast.storage.sqlite.file import (
     Damaged,
     Opened,
-    in_memory,
+    closed,
     is_damage,
     is_full,
     open_file,
@@ -46,16 +46,6 @@ _REFUSALS = (
 _FAILURES = (sqlite3.Error, OSError, UnicodeError, OverflowError)
 
 
-def _fetch(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Any]:
-    try:
-        return connection.execute(sql, values).fetchall()
-    except sqlite3.OperationalError as error:
-        if not _is_undecodable(error):
-            raise
-        connection.text_factory = decoded
-        return connection.execute(sql, values).fetchall()
-
-
 def with_all(connection: sqlite3.Connection, work: Callable[[], _T]) -> _T:
     """What `work` does to the database, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
@@ -76,6 +66,11 @@ def roll_back(connection: sqlite3.Connection) -> None:
 
 class _Connection(aiosqlite.Connection):
     """With any work in one hop to the thread, and another file under the same thread."""
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector, iter_chunk_size=64)
+        # A disk that hangs for ever must not keep the process from its end.
+        self._thread.daemon = True
 
     def run(self, work: Callable[..., _T], *arguments: Any) -> asyncio.Future[_T]:
         """As the driver's own `_execute`, without the coroutines around it: they would cost as much
@@ -103,6 +98,8 @@ class Database:
         self.set_aside: str | None = None
         self.fault: str | None = None
         self._connection: _Connection | None = None
+        # Whether it is open, although it may have a fault.
+        self._is_readable = True
         # What was found wrong with the open file.
         self._damage: str | None = None
         # All facts, as far as they were loaded or stored: what is known is not lost with a file.
@@ -125,12 +122,12 @@ class Database:
                 failures.append(error)
                 return sqlite3.connect(":memory:")
 
-        connection = _Connection(connector, iter_chunk_size=64)
+        connection = _Connection(connector)
         opening = asyncio.ensure_future(_started(connection))
         try:
             await asyncio.shield(opening)
         except asyncio.CancelledError:
-            # The same thread, which would go on. A file is opened in bounded time.
+            # The same thread, which would go on.
             await opening
             await connection.close()
             raise
@@ -150,10 +147,14 @@ class Database:
         try:
             # In the thread, where it may just have been exchanged for another one.
             await connection.run(sqlite3.Connection.close)
+        except asyncio.CancelledError:
+            # Whoever ends the program waits for no disk: the thread ends when that lets it.
+            connection.stop()  # pyright: ignore[reportUnknownMemberType]
+            raise
         except sqlite3.Error as error:
-            raise self._failure("close", error) from error
-        finally:
             await connection.close()
+            raise self._failure("close", error) from error
+        await connection.close()
 
     async def replace_damaged(
         self, rows: Iterable[OutboxRow] = (), facts: Facts = NO_FACTS
@@ -177,9 +178,21 @@ class Database:
         """One statement that reads, in one hop to the connection's thread; its rows, which are
         tuples."""
         try:
-            return await self._open_connection(verb).run(_fetch, sql, values)
+            return await self._open_connection(verb).run(self._fetch, sql, values)
         except _FAILURES as error:
             raise self._failure(verb, error) from error
+
+    def _fetch(self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Any]:
+        """In the thread."""
+        if not self._is_readable:
+            raise sqlite3.OperationalError(self.fault)
+        try:
+            return connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if not _is_undecodable(error):
+                raise
+            connection.text_factory = decoded
+            return connection.execute(sql, values).fetchall()
 
     async def _change(
         self, verb: str, statements: Sequence[Statement], facts: Facts = NO_FACTS
@@ -242,13 +255,13 @@ class Database:
         if self.fault is None:
             return connection
         if (holder := self._connection) is None:
-            raise sqlite3.ProgrammingError("it is being closed")
+            raise sqlite3.OperationalError("it is being closed")
         # The one that only reads may hold a lock.
         connection.close()
         try:
             opened = open_file(self.path)
         except StorageError as error:
-            opened = Opened(in_memory(), None, sqlite3.OperationalError(error.cause))
+            opened = closed(error)
         holder.change_to(opened.connection)
         self._take(opened)
         if opened.fault is not None:
@@ -258,6 +271,7 @@ class Database:
     def _take(self, opened: Opened) -> None:
         self.set_aside = opened.set_aside or self.set_aside
         self.fault = None if opened.fault is None else str(opened.fault)
+        self._is_readable = opened.is_readable
         self._damage = None
 
     def _remember(self, facts: Facts) -> None:

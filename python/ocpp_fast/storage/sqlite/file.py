@@ -57,6 +57,8 @@ class Opened(NamedTuple):
     """Where the one that was found damaged is now."""
     fault: sqlite3.Error | OSError | None = None
     """Why it can only be read."""
+    is_readable: bool = True
+    """Or not even that: the connection is one to nothing."""
 
 
 class Damaged(sqlite3.DatabaseError):
@@ -105,7 +107,13 @@ def replace_file(
     try:
         return open_file(path)._replace(set_aside=kept)
     except StorageError as error:
-        return Opened(in_memory(), kept, sqlite3.OperationalError(error.cause))
+        return closed(error, kept)
+
+
+def closed(error: StorageError, set_aside: str | None = None) -> Opened:
+    """In the place of a database that cannot be opened at present. What is stored is not known:
+    that is no empty database."""
+    return Opened(_memory(), set_aside, sqlite3.OperationalError(error.cause), is_readable=False)
 
 
 def is_damage(error: BaseException) -> bool:
@@ -257,7 +265,7 @@ def _for_reading(path: str) -> sqlite3.Connection:
     """What is stored, as it can be read without writing anything."""
     path = aside.whichever_is_there(path)
     if not Path(path).exists():
-        return in_memory()
+        return _empty()
     connection = _looking(path)
     try:
         version = _version(path, connection)
@@ -329,7 +337,7 @@ def _memory() -> sqlite3.Connection:
     return sqlite3.connect(":memory:", isolation_level=None)
 
 
-def in_memory() -> sqlite3.Connection:
+def _empty() -> sqlite3.Connection:
     """What is read where there is nothing."""
     fresh = _memory()
     _migrate(":memory:", fresh, 0)

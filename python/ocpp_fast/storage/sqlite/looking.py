@@ -12,28 +12,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from ocpp_fast.errors import ConfigurationError, StorageDamaged, StorageError
-from ocpp_fast.storage.base import DeadLetter, OutboxRow
+from ocpp_fast.storage.base import DeadLetter
 from ocpp_fast.storage.sqlite.file import is_damage, migrations
+from ocpp_fast.storage.sqlite.rows import COLUMNS, row_of
+from ocpp_fast.storage.sqlite.salvage import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
+    from ocpp_fast.storage.base import OutboxRow
+
 __all__ = ["Lane", "QueueFile", "check_unused"]
 
 _PAGE: Final = 500
-_COLUMNS: Final = (
-    "row_id, lane, version, action, payload, seq_no, droppable, offline, attempts, {run} AS run"
-)
 
 _UNKNOWN_TIME: Final = "1970-01-01T00:00:00Z"
 """When dead letters of the first schemas were given up, as migration 4 has it too."""
 
 # Before there was a table of dead letters, a cause made a row one.
-_OLD: Final = f"SELECT {_COLUMNS.format(run=0)}"
+_OLD: Final = f"SELECT {COLUMNS.removesuffix('run')}0 AS run"
 _OLD_WAITING: Final = f"{_OLD} FROM outbox WHERE cause IS NULL"
 _OLD_DEAD: Final = f"{_OLD}, cause, '{_UNKNOWN_TIME}' AS time FROM outbox WHERE cause IS NOT NULL"
-_WAITING: Final = f"SELECT {_COLUMNS.format(run='run')} FROM outbox"
-_DEAD: Final = f"SELECT {_COLUMNS.format(run='run')}, cause, time FROM dead_letter"
+_WAITING: Final = f"SELECT {COLUMNS} FROM outbox"
+_DEAD: Final = f"SELECT {COLUMNS}, cause, time FROM dead_letter"
 
 
 class Lane(NamedTuple):
@@ -74,7 +75,7 @@ class QueueFile:
             self._connection = connection = sqlite3.connect(
                 f"{real.as_uri()}?{how}", uri=True, isolation_level=None
             )
-            connection.text_factory = _decoded
+            connection.text_factory = decoded
         try:
             self._check()
         except BaseException:
@@ -88,14 +89,14 @@ class QueueFile:
     def waiting(self, *, lane: str | None = None) -> Iterator[OutboxRow]:
         """Messages that wait for delivery, in the order of their row ids."""
         for values in self._pages(self._waiting, lane, 0, None):
-            yield _row(values)
+            yield row_of(values)
 
     def dead_letters(
         self, after: int = 0, limit: int | None = None, *, lane: str | None = None
     ) -> Iterator[DeadLetter]:
         """Dead letters with a higher row id than `after`, in their order."""
         for values in self._pages(self._dead, lane, after, limit):
-            yield DeadLetter(_row(values[:-2]), *values[-2:])
+            yield DeadLetter(row_of(values[:-2]), *values[-2:])
 
     def dead_ids(self, lane: str | None = None) -> list[int]:
         """The row ids of all dead letters, or of those of one lane."""
@@ -114,7 +115,7 @@ class QueueFile:
         """One message; None when it is no longer there."""
         source = self._dead if dead else self._waiting
         found = self._ask(f"SELECT * FROM ({source}) WHERE row_id = ?", (row_id,))
-        return _row(found[0][:10]) if found else None
+        return row_of(found[0][:10]) if found else None
 
     def check_whole(self) -> None:
         """Reads the whole file. Raises `StorageDamaged`."""
@@ -209,24 +210,3 @@ def check_unused(path: str) -> None:
 
 def _failure(path: str, error: sqlite3.Error) -> StorageError:
     return (StorageDamaged if is_damage(error) else StorageError)(path, "read", str(error))
-
-
-def _decoded(text: bytes) -> str:
-    # Turned bits in the middle of a text are seen by whoever reads it, and hide nothing else.
-    return text.decode(errors="replace")
-
-
-def _row(values: Sequence[Any]) -> OutboxRow:
-    row_id, lane, version, action, payload, seq_no, droppable, offline, attempts, run = values
-    return OutboxRow(
-        row_id,
-        lane,
-        version,
-        action,
-        payload,
-        seq_no,
-        bool(droppable),
-        bool(offline),
-        attempts,
-        run,
-    )

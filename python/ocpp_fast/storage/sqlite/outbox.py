@@ -15,36 +15,15 @@ from ocpp_fast.storage.base import (
     QueueSize,
 )
 from ocpp_fast.storage.sqlite.file import Damaged
+from ocpp_fast.storage.sqlite.rows import COLUMNS, row_of, values_of
 from ocpp_fast.storage.sqlite.state import StateTables, state_statements
 from ocpp_fast.storage.sqlite.statements import Statement, insert, json_list, listed, portions
 
-_COLUMNS = "row_id, lane, version, action, payload, seq_no, droppable, offline, attempts, run"
-_LETTER = f"{_COLUMNS}, cause, time"
+_ANEW = COLUMNS.replace("attempts", "0")
+"""Of a row of which no attempt counts any more."""
+_LETTER = f"{COLUMNS}, cause, time"
 _KINDS = (int, str, str, str, bytes, int, int, int, int, int)
 _LISTED = listed("row_id")
-
-
-def _values(row: OutboxRow) -> tuple[Any, ...]:
-    return (
-        row.row_id, row.lane, row.version, row.action, row.payload, row.seq_no, row.droppable,
-        row.offline, row.attempts, row.run,
-    )  # fmt: skip
-
-
-def _row(values: Sequence[Any]) -> OutboxRow:
-    row_id, lane, version, action, payload, seq_no, droppable, offline, attempts, run = values
-    return OutboxRow(
-        row_id=row_id,
-        lane=lane,
-        version=version,
-        action=action,
-        payload=payload,
-        seq_no=seq_no,
-        droppable=bool(droppable),
-        offline=bool(offline),
-        attempts=attempts,
-        run=run,
-    )
 
 
 class OutboxTables(StateTables):
@@ -72,12 +51,12 @@ class OutboxTables(StateTables):
             raise StorageRefused(self.path, "outbox_append", cause)
         statements: list[Statement] = []
         if len(rows) == 1:
-            statements.append((insert("outbox", _COLUMNS, 1), _values(rows[0])))
+            statements.append((insert("outbox", COLUMNS, 1), values_of(rows[0])))
         elif rows:
             values: list[Any] = []
             for row in rows:
-                values += _values(row)
-            statements.append((insert("outbox", _COLUMNS, len(rows)), values))
+                values += values_of(row)
+            statements.append((insert("outbox", COLUMNS, len(rows)), values))
         if facts:
             statements += state_statements(facts)
         if statements:
@@ -100,7 +79,10 @@ class OutboxTables(StateTables):
         await self._change(
             "outbox_bury",
             [
-                (insert("dead_letter", _LETTER, 1, or_replace=True), (*_values(row), cause, time)),
+                (
+                    insert("dead_letter", _LETTER, 1, or_replace=True),
+                    (*values_of(row), cause, time),
+                ),
                 ("DELETE FROM outbox WHERE row_id = ?", (row.row_id,)),
             ],
         )
@@ -111,7 +93,7 @@ class OutboxTables(StateTables):
         """See `Storage.outbox_dead_letters`."""
         sql = f"SELECT {_LETTER} FROM dead_letter WHERE row_id > ? ORDER BY row_id LIMIT ?"
         found = await self._run("outbox_dead_letters", sql, (after, limit))
-        return [DeadLetter(_row(values[:-2]), *values[-2:]) for values in found]
+        return [DeadLetter(row_of(values[:-2]), *values[-2:]) for values in found]
 
     async def outbox_requeue(self, row_ids: Iterable[int]) -> list[OutboxRow]:
         """See `Storage.outbox_requeue`."""
@@ -120,18 +102,14 @@ class OutboxTables(StateTables):
         def requeue(connection: sqlite3.Connection) -> list[Any]:
             # No RETURNING, which SQLite has only since 3.35.
             found = connection.execute(
-                f"SELECT {_COLUMNS} FROM dead_letter WHERE {_LISTED} ORDER BY row_id", wanted
+                f"SELECT {_ANEW} FROM dead_letter WHERE {_LISTED} ORDER BY row_id", wanted
             ).fetchall()
-            into = f"INSERT INTO outbox ({_COLUMNS}) SELECT {_COLUMNS} FROM dead_letter"
+            into = f"INSERT INTO outbox ({COLUMNS}) SELECT {_ANEW} FROM dead_letter"
             connection.execute(f"{into} WHERE {_LISTED}", wanted)
-            connection.execute(f"UPDATE outbox SET attempts = 0 WHERE {_LISTED}", wanted)
             connection.execute(f"DELETE FROM dead_letter WHERE {_LISTED}", wanted)
             return found
 
-        rows = [_row(values) for values in await self._together("outbox_requeue", requeue)]
-        for row in rows:
-            row.attempts = 0
-        return rows
+        return [row_of(values) for values in await self._together("outbox_requeue", requeue)]
 
     async def outbox_discard(self, row_ids: Iterable[int]) -> None:
         """See `Storage.outbox_discard`."""
@@ -182,10 +160,10 @@ class OutboxTables(StateTables):
     ) -> list[OutboxRow]:
         """Rows as they are wanted, each of them looked at: nothing has checked this table as a
         whole when it is large (see `file`)."""
-        sql = f"SELECT {_COLUMNS} FROM outbox WHERE row_id > ? {condition} ORDER BY row_id LIMIT ?"
+        sql = f"SELECT {COLUMNS} FROM outbox WHERE row_id > ? {condition} ORDER BY row_id LIMIT ?"
         found = await self._run(verb, sql, (after, *values, limit))
         for each in found:
             if each[0] <= after or not all(map(isinstance, each, _KINDS)):
                 raise self._failure(verb, Damaged(f"row {each[0]} makes no sense"))
             after = each[0]
-        return [_row(each) for each in found]
+        return [row_of(each) for each in found]

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ocpp_fast.storage.base import OutboxRow
+from ocpp_fast.storage.sqlite.rows import COLUMNS, values_of
 from ocpp_fast.storage.sqlite.statements import insert
 
 _MOST_GAPS = 1_000
@@ -60,9 +61,7 @@ def put(
 ) -> None:
     """What is known without the file, and newer; into a database of the last version."""
     for row in rows:
-        names = "row_id, lane, version, action, payload, seq_no, droppable, offline, attempts, run"
-        values = [getattr(row, name) for name in names.split(", ")]
-        target.execute(insert("outbox", names, 1, or_replace=True), values)
+        target.execute(insert("outbox", COLUMNS, 1, or_replace=True), values_of(row))
     for name, value in facts.items():
         if value is None:
             target.execute("DELETE FROM state WHERE name = ?", (name,))
