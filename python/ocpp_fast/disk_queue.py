@@ -80,6 +80,8 @@ class DiskQueue:
                     raise
                 self._correct(rows)
                 outbox.take_page(rows)
+            if await in_time(clock, storage.outbox_dead_letters(limit=1)):
+                _log.warning("messages that were given up wait for somebody to look at them")
             return last_row_id
         outbox.went_offline(last_row_id)
         after = 0

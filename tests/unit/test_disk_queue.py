@@ -394,7 +394,23 @@ def test_who_queues_again_does_not_wait_for_a_thinning_that_hangs() -> None:
     at_site(scenario)
 
 
-@pytest.mark.parametrize("verb", ["outbox_last_row_id", "outbox_load"])
+def test_a_start_says_that_there_are_dead_letters(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing else would remind anybody of them after a restart."""
+    said = "messages that were given up"
+
+    async def run(clock: VirtualClock) -> None:
+        storage: Any = HangingStorage()
+        async with Site(clock, storage).running():
+            assert said not in caplog.text
+        letter = OutboxRow(900, "tx", "2.1", "DataTransfer", b'{"data":900}')
+        await storage.inner.outbox_bury(letter, "no", "2026-01-01T00:00:00Z")
+        async with Site(clock, storage).running():
+            assert said in caplog.text
+
+    run_virtual(run)
+
+
+@pytest.mark.parametrize("verb", ["outbox_last_row_id", "outbox_load", "outbox_dead_letters"])
 def test_a_start_from_a_disk_that_hangs_is_an_error(verb: str) -> None:
     async def run(clock: VirtualClock) -> None:
         storage: Any = HangingStorage()
