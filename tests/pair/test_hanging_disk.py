@@ -14,6 +14,7 @@ from ocpp_fast.journal.hanging import FINISH_S, HANG_S
 from ocpp_fast.messages import OcppVersion, v21
 from ocpp_fast.storage.bounded import FILE_S, VERB_S
 from ocpp_fast.testing import VirtualClock, run_virtual
+from pair.fault_kit import check_transactions, told
 from pair.station_kit import QUIET, TOKEN, VERSIONS, Site
 from unit.storage.hanging import HangingStorage
 
@@ -23,20 +24,6 @@ comes_back = pytest.mark.parametrize(
 )
 
 OFTEN = replace(QUIET, tx_updated_interval_s=10, offline_tx_for_unknown_id_enabled=True)
-
-
-def told(site: Site, kind: str) -> int:
-    """How often the CSMS was told of a security event."""
-    return sum(event["type"] == kind for event in site.sent("SecurityEventNotification"))
-
-
-def check_transactions(site: Site, count: int) -> None:
-    """So many, each complete, with every event once and in order."""
-    assert len(site.transactions) == count
-    for record in site.transactions:
-        assert record.problems() == []
-        assert record.seq_nos.duplicates == 0
-        assert record.ended_at is not None
 
 
 def check_order(site: Site) -> None:

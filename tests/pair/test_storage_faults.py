@@ -13,26 +13,13 @@ from ocpp_fast.ids import Ids
 from ocpp_fast.messages import OcppVersion
 from ocpp_fast.storage.sqlite import SqliteStorage
 from ocpp_fast.testing import VirtualClock, run_virtual
+from pair.fault_kit import check_transactions, told
 from pair.station_kit import QUIET, TOKEN, VERSIONS, Site, at_site
 from unit.storage.faulty import FaultySqlite, FaultyStorage
 
 versions = pytest.mark.parametrize("version", VERSIONS)
 
 OFTEN = {"tx_updated_interval_s": 10, "offline_tx_for_unknown_id_enabled": True}
-
-
-def told(site: Site, kind: str) -> int:
-    """How often the CSMS was told of a security event."""
-    return sum(event["type"] == kind for event in site.sent("SecurityEventNotification"))
-
-
-def check_transactions(site: Site, count: int) -> None:
-    """So many, each complete, with every event once."""
-    assert len(site.transactions) == count
-    for record in site.transactions:
-        assert record.problems() == []
-        assert record.seq_nos.duplicates == 0
-        assert record.ended_at is not None
 
 
 @versions

@@ -1,8 +1,7 @@
 """The journal between those who have something to store and a storage that may fail."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import pytest
@@ -12,60 +11,15 @@ from ocpp_fast.journal import Journal, writer
 from ocpp_fast.storage import OutboxRow
 from ocpp_fast.storage.base import Facts
 from ocpp_fast.testing import VirtualClock, run_virtual
+from unit.journal_kit import JournalSite, row
 from unit.storage.faulty import FaultyStorage
 
 
-def row(row_id: int, lane: str = "tx") -> OutboxRow:
-    return OutboxRow(row_id, lane, "2.1", "TransactionEvent", b"{}")
-
-
-class Site:
-    """A journal, its storage, and what they have said."""
+class Site(JournalSite[FaultyStorage]):
+    """A journal and a storage that may fail."""
 
     def __init__(self, clock: VirtualClock) -> None:
-        self.clock = clock
-        self.storage = FaultyStorage()
-        self.told: list[tuple[int, bool]] = []
-        self.health: list[str | None] = []
-        self.memory: dict[int, OutboxRow] = {}
-        self.journal = Journal(
-            self.storage,  # type: ignore[arg-type]
-            clock,
-            on_stored=self._stored,
-            rows=self.memory.values,
-            on_health=lambda error: self.health.append(error and type(error).__name__),
-        )
-
-    def _stored(self, row: OutboxRow, stored: bool) -> None:
-        self.told.append((row.row_id, stored))
-        self.memory[row.row_id] = row
-
-    def delivered(self, *row_ids: int) -> None:
-        """The CSMS has confirmed them."""
-        for row_id in row_ids:
-            self.memory.pop(row_id, None)
-        self.journal.confirm(row_ids)
-
-    @property
-    def stored(self) -> list[int]:
-        """Ids of the rows that a power cut would leave."""
-        return sorted(self.storage.inner._rows)
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """The facts that it would."""
-        return self.storage.inner._state
-
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator[Journal]:
-        """The writer at work."""
-        self.journal.start()
-        writing = asyncio.create_task(self.journal.run())
-        try:
-            yield self.journal
-        finally:
-            self.journal.finish()
-            await asyncio.wait_for(writing, 60)
+        super().__init__(clock, FaultyStorage(), says=lambda error: type(error).__name__)
 
 
 def at_site(scenario: Callable[[Site, Journal], Coroutine[Any, Any, None]]) -> None:

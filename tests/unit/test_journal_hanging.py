@@ -10,72 +10,25 @@ from typing import Any
 
 import pytest
 
-from ocpp_fast.clock import SystemClock, Timer
+from ocpp_fast.clock import SystemClock
 from ocpp_fast.errors import StorageDamaged, StorageError
 from ocpp_fast.journal import Journal, hanging
 from ocpp_fast.journal.hanging import FINISH_S, HANG_S, Watch
-from ocpp_fast.storage import OutboxRow
 from ocpp_fast.storage.sqlite import SqliteStorage
 from ocpp_fast.testing import VirtualClock, run_virtual
-from unit.storage.hanging import HangingStorage
+from unit.journal_kit import JournalSite, row
+from unit.storage.hanging import CountingClock, HangingStorage
 
 BOUND_S = 1.25 * HANG_S
 FAILED = StorageError("station.db", "any", "disk I/O error")
 DAMAGED = StorageDamaged("station.db", "any", "malformed")
 
 
-def row(row_id: int, lane: str = "tx") -> OutboxRow:
-    return OutboxRow(row_id, lane, "2.1", "TransactionEvent", b"{}")
-
-
-class Site:
-    """A journal, its storage, and what they have said."""
+class Site(JournalSite[HangingStorage]):
+    """A journal and a storage that may hang."""
 
     def __init__(self, clock: VirtualClock) -> None:
-        self.clock = clock
-        self.storage = HangingStorage()
-        self.told: list[tuple[int, bool]] = []
-        self.health: list[str | None] = []
-        self.memory: dict[int, OutboxRow] = {}
-        self.journal = Journal(
-            self.storage,  # type: ignore[arg-type]
-            clock,
-            on_stored=self._stored,
-            rows=self.memory.values,
-            on_health=lambda error: self.health.append(error and str(error)),
-        )
-
-    def _stored(self, row: OutboxRow, stored: bool) -> None:
-        self.told.append((row.row_id, stored))
-        if (row.row_id, not stored) not in self.told:
-            self.memory[row.row_id] = row
-
-    def delivered(self, *row_ids: int) -> None:
-        """The CSMS has confirmed them."""
-        for row_id in row_ids:
-            self.memory.pop(row_id, None)
-        self.journal.confirm(row_ids)
-
-    @property
-    def stored(self) -> list[int]:
-        """Ids of the rows that a power cut would leave."""
-        return sorted(self.storage.inner._rows)
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """The facts that it would."""
-        return self.storage.inner._state
-
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator[Journal]:
-        """The writer at work."""
-        self.journal.start()
-        writing = asyncio.create_task(self.journal.run())
-        try:
-            yield self.journal
-        finally:
-            self.journal.finish()
-            await asyncio.wait_for(writing, FINISH_S + 1)
+        super().__init__(clock, HangingStorage())
 
     async def in_time(self, *work: Awaitable[Any]) -> list[Any]:
         """What they give, which must not take longer than the bound."""
@@ -551,15 +504,8 @@ def test_looks_are_counted_and_not_seconds() -> None:
 
 
 def test_nothing_ticks_while_there_is_nothing_to_write() -> None:
-    class Counting(VirtualClock):
-        calls = 0
-
-        def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:
-            self.calls += 1
-            return super().call_later(delay_s, callback)
-
     async def run(clock: VirtualClock) -> None:
-        counting = Counting()
+        counting = CountingClock()
         site = Site(counting)
         async with site.running() as journal:
             for number in range(1, 1_001):

@@ -5,10 +5,22 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from ocpp_fast.clock import Timer
 from ocpp_fast.errors import StorageError
 from ocpp_fast.storage import MemoryStorage, OutboxRow
 from ocpp_fast.storage.base import NO_FACTS, Facts
+from ocpp_fast.testing import VirtualClock
 from unit.storage.faulty import FaultyStorage
+
+
+class CountingClock(VirtualClock):
+    """Counts how many timers were set."""
+
+    calls = 0
+
+    def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:
+        self.calls += 1
+        return super().call_later(delay_s, callback)
 
 
 class HangingStorage(FaultyStorage):

@@ -2,17 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ocpp_fast.clock import Timer
 from ocpp_fast.errors import StorageError
 from ocpp_fast.storage import MemoryStorage
 from ocpp_fast.storage.bounded import FILE_S, VERB_S, bounded
 from ocpp_fast.testing import VirtualClock, run_virtual
-from unit.storage.hanging import HangingStorage
+from unit.storage.hanging import CountingClock, HangingStorage
 
 BOUND_S = 1.25 * VERB_S
 
@@ -95,16 +93,9 @@ def test_it_goes_on_when_even_the_question_whether_it_is_back_fails() -> None:
 
 
 def test_a_slow_one_is_waited_for_and_nothing_ticks_without_need() -> None:
-    class Counting(VirtualClock):
-        calls = 0
-
-        def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:
-            self.calls += 1
-            return super().call_later(delay_s, callback)
-
     async def run(clock: VirtualClock) -> None:
         inner: Any = HangingStorage()
-        counting = Counting()
+        counting = CountingClock()
         storage = bounded(inner, counting)
         for _ in range(1_000):
             await storage.state_store({"a.a": "1"})
