@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -258,9 +258,14 @@ async def _found(site: CrashSite) -> Life:
     )
 
 
-def _endings(ops: Sequence[Op]) -> dict[str, Event]:
-    """The Ended event of each transaction of a recording."""
-    told = (words(op)["event"] for op in ops if op.kind is Kind.MARK and words(op)["is"] == "told")
+def _told(ops: Sequence[Op]) -> list[Event]:
+    """All events of a recording."""
+    marks = (words(op) for op in ops if op.kind is Kind.MARK)
+    return [mark["event"] for mark in marks if mark["is"] == "told"]
+
+
+def _endings(told: Sequence[Event]) -> dict[str, Event]:
+    """The Ended event of each transaction."""
     return {
         event["transactionInfo"]["transactionId"]: event
         for event in told
@@ -293,7 +298,8 @@ class Sweep:
         self._folder = folder
         self._seed = f"{seed} {name} {version}"
         self._seen: set[bytes] = set()
-        self._endings = _endings(ops)
+        self._told = _told(ops)
+        self._endings = _endings(self._told)
         self.restarts = 0
 
     def cuts(self, count: int | None = None) -> list[Cut]:
@@ -323,6 +329,13 @@ class Sweep:
         self._seen.add(what.digest())
         return is_new
 
+    def _being_stored(self, history: History) -> Collection[Event]:
+        """Events that may be stored, although nobody had been told so before the cut."""
+        following: dict[str, Event] = {}
+        for event in self._told[len(history.told) :]:
+            following.setdefault(event["transactionInfo"]["transactionId"], event)
+        return following.values()
+
     def _try(self, image: Image, history: History, how: Circumstances) -> Iterator[str]:
         assert history.world is not None
         place = self._folder / "restarted"
@@ -336,6 +349,7 @@ class Sweep:
             history.told,
             heard,
             (first, second),
+            being_stored=self._being_stored(history),
             is_full="max_queued_messages" in config,
             is_redated=self.name in REDATED,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -141,15 +141,17 @@ def transactions(
     heard: Sequence[Event],
     lives: Sequence[Life],
     *,
+    being_stored: Iterable[Event],
     is_full: bool,
     is_redated: bool,
 ) -> Iterator[str]:
     """Each exactly once, from Started to Ended, whatever had been told or stored. `is_full`: there
-    were so many messages that some could be dropped (E04.FR.07); `is_redated`: the station had not
-    known the time."""
+    were so many messages that some could be dropped (E04.FR.07), those that were `being_stored` as
+    well; `is_redated`: the station had not known the time."""
     found, wrong = put_together([*heard, *(event for life in lives for event in life.events)])
     yield from wrong
-    dropped = {_name_of(event) for event in told if is_full and _is_droppable(event)}
+    stored = (*told, *being_stored)
+    dropped = {_name_of(event) for event in stored if is_full and _is_droppable(event)}
     for transaction in found.values():
         yield from transaction.wrong(dropped)
     for event in told:
